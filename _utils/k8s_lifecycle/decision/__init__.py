@@ -1,0 +1,1 @@
+"""Pure decisions: from spec and facts to a plan."""

@@ -1,0 +1,207 @@
+"""What servers and the API say right now, and nothing remembered from before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+CONTROL_PLANE_MANIFESTS = frozenset({"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"})
+
+
+@dataclass(frozen=True)
+class Member:
+    """One etcd member. A member that was added but never started has no name."""
+
+    name: str
+    id: str
+    learner: bool
+    healthy: bool
+
+
+@dataclass(frozen=True)
+class Node:
+    """One Node object of the cluster."""
+
+    name: str
+    ready: bool
+    version: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Mapping[str, str], ...] = ()
+    unschedulable: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who holds a lock: the run, its fencing number, and the seconds it has left."""
+
+    holder: str
+    fence: int
+    seconds_left: float
+
+    @property
+    def live(self) -> bool:
+        """Whether the claim has not expired yet."""
+        return self.seconds_left > 0
+
+
+@dataclass(frozen=True)
+class View:
+    """A cluster as one control-plane server sees it through its own API server."""
+
+    seen_by: str
+    version: str
+    ca: str
+    members: tuple[Member, ...] | None
+    nodes: Mapping[str, Node]
+    configuration: Mapping[str, Any] | None
+    phases: Mapping[str, Any]
+    auto_approve: bool
+    admissions: tuple[Mapping[str, Any], ...]
+    lease: Claim | None
+
+    def member(self, name: str) -> Member | None:
+        """Return the etcd member with this node name, if there is one."""
+        return next((member for member in self.members or () if member.name == name), None)
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server as its own minion describes it."""
+
+    id: str
+    machine_id: str
+    clock: float
+    addresses: tuple[str, ...]
+    grains: Mapping[str, str]
+    packages: Mapping[str, str | None]
+    kubelet_active: bool
+    containerd_active: bool
+    kubeadm: Mapping[str, Any] | None
+    ca: str | None
+    kubelet_conf: bool
+    kubelet_config: bool
+    bootstrap_kubelet_conf: bool
+    admin_conf: bool
+    manifests: frozenset[str]
+    etcd_data: bool
+    fence: int
+    lock: Claim | None
+    api_error: str | None
+    code: str
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing that kubeadm makes is on this server."""
+        return not (
+            self.ca or self.kubelet_conf or self.bootstrap_kubelet_conf or self.manifests or self.etcd_data
+        )
+
+    @property
+    def runs_control_plane(self) -> bool:
+        """Whether every file that makes a control plane run by itself is here, and its kubelet runs."""
+        return (
+            self.manifests >= CONTROL_PLANE_MANIFESTS
+            and self.kubelet_conf
+            and self.kubelet_config
+            and self.kubelet_active
+        )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One observation of a cluster's servers: who answered what, and who did not answer."""
+
+    servers: Mapping[str, Server]
+    missing: frozenset[str] = frozenset()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    views: tuple[View, ...] = ()
+
+    @property
+    def cluster(self) -> View | None:
+        """The view to plan from: one with an etcd answer where there is one, then by server name."""
+        return min(self.views, key=lambda view: (view.members is None, view.seen_by), default=None)
+
+    @property
+    def fence(self) -> int:
+        """The highest fencing number that any server or lock has seen."""
+        seen = [server.fence for server in self.servers.values()]
+        claims = [server.lock for server in self.servers.values()] + [view.lease for view in self.views]
+        return max([0, *seen, *(claim.fence for claim in claims if claim)])
+
+
+def observe(answers: Mapping[str, Mapping[str, Any]], missing: frozenset[str], failed: Mapping[str, str]) -> Facts:
+    """Build facts from what `k8s_server.facts` returned on each server.
+
+    answers: the return of each server that answered, by minion id; missing: who did not answer;
+    failed: the error of each server on which the call failed.
+    """
+    servers = {server: _server(server, said) for server, said in answers.items()}
+    views = tuple(
+        _view(server, said["api"])
+        for server, said in sorted(answers.items())
+        if said.get("api") and said["api"].get("reachable")
+    )
+    return Facts(servers, missing, dict(failed), views)
+
+
+def _server(server: str, said: Mapping[str, Any]) -> Server:
+    files = said["files"]
+    api = said.get("api")
+    return Server(
+        id=server,
+        machine_id=said["machine_id"],
+        clock=said["clock"],
+        addresses=tuple(said["addresses"]),
+        grains=said.get("grains", {}),
+        packages=said["packages"],
+        kubelet_active=said["kubelet"]["active"],
+        containerd_active=said["containerd"]["active"],
+        kubeadm=said["kubeadm"],
+        ca=files["ca"],
+        kubelet_conf=files["kubelet_conf"],
+        kubelet_config=files["kubelet_config"],
+        bootstrap_kubelet_conf=files["bootstrap_kubelet_conf"],
+        admin_conf=files["admin_conf"],
+        manifests=frozenset(files["manifests"]),
+        etcd_data=files["etcd_data"],
+        fence=said["fence"],
+        lock=_claim(said["lock"]),
+        api_error=api.get("error") if api else None,
+        code=said["code"],
+    )
+
+
+def _view(server: str, api: Mapping[str, Any]) -> View:
+    members = api["etcd"].get("members")
+    return View(
+        seen_by=server,
+        version=api["version"],
+        ca=api["ca"],
+        members=None if members is None else tuple(_member(member) for member in members),
+        nodes={node["name"]: _node(node) for node in api["nodes"]},
+        configuration=api["cluster_configuration"],
+        phases=api["phases"],
+        auto_approve=api["auto_approve"],
+        admissions=tuple(api["admissions"]),
+        lease=_claim(api["lease"]),
+    )
+
+
+def _member(said: Mapping[str, Any]) -> Member:
+    return Member(said["name"], said["id"], said["learner"], said["healthy"])
+
+
+def _node(said: Mapping[str, Any]) -> Node:
+    return Node(
+        said["name"],
+        said["ready"],
+        said["version"],
+        said["labels"],
+        tuple(said["taints"]),
+        said["unschedulable"],
+    )
+
+
+def _claim(said: Mapping[str, Any] | None) -> Claim | None:
+    return None if said is None else Claim(said["holder"], said["fence"], said["seconds_left"])
