@@ -1,0 +1,213 @@
+"""The types of single values in a cluster spec: names, addresses, versions, quantities."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from k8s_lifecycle.model.schema import Scalar
+from k8s_lifecycle.model.versions import Version
+
+DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+DNS_NAME = rf"{DNS_LABEL}(\.{DNS_LABEL})*"
+_QUALIFIED = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_HOST_PORT = rf"({DNS_NAME})(:\d{{1,5}})?"
+_REFERENCE = rf"({_HOST_PORT}/)?[a-z0-9]+([._/-]+[a-z0-9]+)*"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"is {_type_name(value)}, not text; YAML needs quotes around it")
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, bool):
+        return "a truth value"
+    names = {int: "a number", float: "a number", list: "a list", tuple: "a list"}
+    return names.get(type(value), "a mapping" if isinstance(value, Mapping) else f"a {type(value).__name__}")
+
+
+def _matching(pattern: str, wrong: str) -> Callable[[Any], str]:
+    """Return a check for text that matches a whole pattern."""
+    compiled = re.compile(pattern)
+
+    def check(value: Any) -> str:
+        if compiled.fullmatch(_text(value)) is None:
+            raise ValueError(wrong)
+        return str(value)
+
+    return check
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[Any], int]:
+    """Return a check for a whole number in a range."""
+
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError("is not a whole number")
+        if not minimum <= value <= maximum:
+            raise ValueError("is out of range")
+        return value
+
+    return check
+
+
+def text(label: str, pattern: str, example: str) -> Scalar:
+    """Return a kind of text that matches a pattern."""
+    return Scalar(label, f"write {label} such as {example}", _matching(pattern, f"is not {label}"))
+
+
+def whole(minimum: int, maximum: int) -> Scalar:
+    """Return a kind of whole number in a range."""
+    return Scalar(
+        "a whole number", f"write a whole number from {minimum} to {maximum}", _whole(minimum, maximum)
+    )
+
+
+def choice(*words: str) -> Scalar:
+    """Return a kind of text that is one of some words."""
+    options = " or ".join((", ".join(words[:-1]), words[-1]))
+    pattern = "|".join(re.escape(word) for word in words)
+    return Scalar(
+        f"one of {', '.join(words)}", f"write {options}", _matching(pattern, "is not a choice here")
+    )
+
+
+def url(*schemes: str, example: str) -> Scalar:
+    """Return a kind of URL with one of some schemes and without anything secret in it."""
+    label = "a URL"
+
+    def check(value: Any) -> str:
+        parts = urlsplit(_text(value))
+        if parts.scheme not in schemes or not parts.netloc:
+            raise ValueError(
+                f"is not a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+            )
+        if "@" in parts.netloc:
+            raise ValueError("has a user or password in it, and a spec is no place for secrets")
+        return str(value)
+
+    return Scalar(label, f"write a URL such as {example}", check)
+
+
+def _cidr(value: Any) -> str:
+    try:
+        network = ipaddress.ip_network(_text(value), strict=False)
+    except ValueError as error:
+        raise ValueError("is not a network") from error
+    if network.version != 4:  # noqa: PLR2004
+        raise ValueError("is an IPv6 network, which is not supported yet")
+    if str(network) != value:
+        raise ValueError(f"is not the first address of a network; its network is {network}")
+    return str(network)
+
+
+def _address(value: Any) -> str:
+    try:
+        return str(ipaddress.IPv4Address(_text(value)))
+    except ValueError as error:
+        raise ValueError("is not an IPv4 address") from error
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("is not a truth value")
+    return value
+
+
+def _version(value: Any) -> str:
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        raise ValueError("is a number: a version has three parts")
+    try:
+        return str(Version.parse(_text(value)))
+    except ValueError as error:
+        raise ValueError("is not a version") from error
+
+
+def _count_or_share(value: Any) -> int | str:
+    if isinstance(value, str) and re.fullmatch(r"(100|[1-9]?\d)%", value):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("is neither a count nor a percentage")
+    return value
+
+
+def _scalar_text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"is {_type_name(value)}, not text or a whole number")
+    return str(value)
+
+
+def _passthrough(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError("is not a mapping")
+    _require_plain(value, "")
+    return dict(value)
+
+
+def _require_plain(value: Any, where: str) -> None:
+    """Raise ValueError unless the value survives JSON as it is."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ValueError(
+                    f"has the key {key!r}, which is {_type_name(key)}; YAML needs quotes around it"
+                )
+            _require_plain(item, f"{where}.{key}" if where else key)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _require_plain(item, where)
+    elif value is not None and not isinstance(value, str | int | float | bool):
+        raise ValueError(f"has a {type(value).__name__} at {where}; YAML needs quotes around it")
+
+
+ADDRESS = Scalar("an IPv4 address", "write an IPv4 address such as 10.11.0.100", _address)
+CIDR = Scalar("an IPv4 network", "write a network such as 10.244.0.0/16", _cidr)
+CLUSTER_NAME = text("a cluster name", DNS_LABEL, "dc1-prod (lower case letters, digits and '-')")
+COMPONENT = text("a repository component", r"[A-Za-z0-9][A-Za-z0-9./+-]*", "main")
+COUNT_OR_SHARE = Scalar(
+    "a count or a percentage", 'write a count such as 1, or a share such as "10%"', _count_or_share
+)
+DEBIAN_REVISION = text("a Debian revision", r"[A-Za-z0-9.+~]+", '"1.1" (in quotes)')
+DEBIAN_VERSION = text("a Debian version", r"(\d+:)?\d[A-Za-z0-9.+~:-]*", '"2.3.7-1"')
+DNS = text("a DNS name", DNS_NAME, "cluster.local")
+FLAG = Scalar("true or false", "write true or false", _flag)
+GRAIN = text("a grain name", r"[A-Za-z_][\w:.-]*", "k8s_pool")
+HOST = text("a host name", DNS_NAME, "api.dc1-prod.example")
+HOST_PORT = text("a registry", rf"{_HOST_PORT}|_default", "registry.example:5000 (host and port, no scheme)")
+IDENTIFIER = text("a short name", DNS_LABEL, "dc1 (lower case letters, digits and '-')")
+IMAGE = text(
+    "an image",
+    rf"{_REFERENCE}(:[\w][\w.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?",
+    "registry.example:5000/library/busybox:1.35",
+)
+IMAGE_PREFIX = text("an image repository", _REFERENCE, "registry.example:5000/kubernetes (no scheme, no tag)")
+INTERFACE = text("an interface name", r"[^\s/:]{1,15}", "eth0")
+KEY_SOURCE = url("http", "https", "salt", example="salt://k8s/files/apt.asc")
+LABEL_KEY = text("a label key", rf"({DNS_NAME}/)?{_QUALIFIED}", "example.com/disk")
+LABEL_VALUE = text("a label value", rf"({_QUALIFIED})?", "ssd (at most 63 letters, digits, '-', '_' and '.')")
+MINION = text(
+    "a minion id",
+    r"[A-Za-z0-9]([-A-Za-z0-9.]{0,61}[A-Za-z0-9])?",
+    "dc1-cp-1 (letters, digits, '-' and '.': it becomes the node's name)",
+)
+MINION_GLOB = text(
+    "a minion id or glob",
+    r"[A-Za-z0-9*?]([-A-Za-z0-9.*?]{0,61}[A-Za-z0-9*?])?",
+    "dc1-w-1 or \"dc1-w-*\" (letters, digits, '-', '.', '*' and '?')",
+)
+MODULE = text("a kernel module", r"[A-Za-z0-9_-]+", "br_netfilter")
+PACKAGE = text("a package name", r"[a-z0-9][a-z0-9.+-]+", "containerd.io")
+PASSTHROUGH = Scalar("a mapping", "write the fields as the tool's own reference has them", _passthrough)
+POOL_NAME = text("a pool name", DNS_LABEL, "general (lower case letters, digits and '-')")
+PREFLIGHT_CHECK = text("a kubeadm preflight check", r"[A-Za-z0-9-]+", "SystemVerification")
+SALT_URL = text("a salt:// file", r"(salt://\S+)?", "salt://k8s/files/cilium.yaml")
+SCALAR_TEXT = Scalar(
+    "a value", "write text or a whole number, quoted if YAML reads it as something else", _scalar_text
+)
+SUITE = text("a repository suite", r"[A-Za-z0-9][\w./-]*", "bookworm")
+SYSCTL = text("a sysctl", r"[a-z0-9_]+([./][\w*-]+)+", "vm.max_map_count")
+VERSION = Scalar("a version", "write three numbers such as 1.37.2", _version)
+WEB_URL = url("http", "https", example="http://mirror.example/apt")

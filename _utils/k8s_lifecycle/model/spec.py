@@ -1,0 +1,166 @@
+"""Cluster specs: reading them, checking them, finding the one a server belongs to.
+
+The table of settings is in `settings`, what must hold within a cluster in `rules`, between clusters in `neighbours`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from k8s_lifecycle.model.documents import read_yaml
+from k8s_lifecycle.model.neighbours import clashes
+from k8s_lifecycle.model.rules import broken_rules
+from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, closest, plain
+from k8s_lifecycle.model.settings import ControlPlane, Endpoint, Flannel, Pool, Spec, Taint
+
+__all__ = [
+    "Assignment",
+    "Catalogue",
+    "ControlPlane",
+    "Endpoint",
+    "Flannel",
+    "InvalidSpec",
+    "Pool",
+    "Problem",
+    "Spec",
+    "Taint",
+    "from_dict",
+    "load",
+    "parse",
+]
+
+
+class InvalidSpec(ValueError):
+    """A spec cannot be used; the message has every problem on a line of its own."""
+
+    def __init__(self, problems: "list[Problem]") -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The place of a server: its cluster, its role, and its pool if it is a worker."""
+
+    cluster: str
+    role: str
+    pool: str | None
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All clusters of a site. `specs` has those that can be used, `problems` says why others cannot."""
+
+    directory: Path
+    specs: Mapping[str, Spec] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def assignment(self, minion_id: str, grains: Mapping[str, Any] | None = None) -> Assignment | None:
+        """Return the place of a server by its minion id; grains, if given, can only take it out of a pool."""
+        for name, spec in self.specs.items():
+            role = spec.role_of(minion_id, grains)
+            if role is not None:
+                return Assignment(name, role, spec.pool_of(minion_id, grains))
+        return None
+
+    def problems_of(self, cluster: str) -> list[Problem]:
+        """Return what is wrong with one cluster."""
+        return [problem for problem in self.problems if cluster in problem.clusters]
+
+    def spec(self, cluster: str) -> Spec:
+        """Return the spec of a cluster; raise InvalidSpec with what to do if there is none that can be used."""
+        if cluster in self.specs:
+            return self.specs[cluster]
+        known = {*self.specs, *(name for problem in self.problems for name in problem.clusters)}
+        guess = closest(cluster, known)
+        remedy = f"did you mean '{guess}'?" if guess else f"known: {', '.join(sorted(known)) or 'none'}"
+        raise InvalidSpec(
+            self.problems_of(cluster) or [Problem(str(self.directory), f"there is no {cluster}.yaml", remedy)]
+        )
+
+    def select(
+        self, cluster: str | None = None, datacenter: str | None = None, environment: str | None = None
+    ) -> list[Spec]:
+        """Return the specs that match everything given; raise InvalidSpec if a named cluster has none."""
+        specs = list(self.specs.values()) if cluster is None else [self.spec(cluster)]
+        return [
+            spec
+            for spec in specs
+            if datacenter in (None, spec.datacenter) and environment in (None, spec.environment)
+        ]
+
+
+def parse(name: str, mapping: Any) -> tuple[Spec | None, list[Problem]]:
+    """Return the spec in plain data, or None and everything that is wrong with it."""
+    spec, reader = _draft(name, mapping)
+    return (None if reader.problems else spec), _located(name, reader)
+
+
+def from_dict(mapping: Mapping[str, Any]) -> Spec:
+    """Return the spec that `Spec.to_dict` gave; raise InvalidSpec if it is none."""
+    name = str(mapping.get("name"))
+    spec, problems = parse(name, mapping)
+    if spec is None:
+        raise InvalidSpec(problems)
+    return spec
+
+
+def load(directory: str | Path) -> Catalogue:
+    """Return the clusters of a directory with one YAML file each, read again when a file changed."""
+    files = sorted(Path(directory).glob("*.yaml"))
+    states = [(file, file.stat()) for file in files]
+    return _load(Path(directory), tuple((file, state.st_mtime_ns, state.st_size) for file, state in states))
+
+
+@lru_cache(maxsize=8)
+def _load(directory: Path, files: tuple[tuple[Path, int, int], ...]) -> Catalogue:
+    drafts: dict[str, tuple[Spec, Reader]] = {}
+    problems: list[Problem] = []
+    for file, *_ in files:
+        mapping, mistakes = read_yaml(file)
+        problems += mistakes
+        if not mistakes:
+            drafts[file.stem] = _draft(file.stem, mapping)
+    for name, (_, reader) in drafts.items():
+        problems += _located(name, reader)
+    problems += clashes(drafts)
+    bad = {cluster for problem in problems for cluster in problem.clusters}
+    return Catalogue(
+        directory, {name: spec for name, (spec, _) in drafts.items() if name not in bad}, problems
+    )
+
+
+def _draft(name: str, mapping: Any) -> tuple[Spec, Reader]:
+    """Return a spec in which what is wrong is BROKEN, and the reader that knows why."""
+    reader = Reader()
+    if isinstance(mapping, Mapping):
+        _check_name(reader, name, mapping.get("name", name))
+        mapping = {**mapping, "name": name}
+    spec = reader.section(Spec, "", mapping)
+    if spec is not BROKEN:
+        reader.problems += broken_rules(spec, reader)
+    return (spec if reader.problems else _with_derived_defaults(spec)), reader
+
+
+def _check_name(reader: Reader, name: str, written: Any) -> None:
+    if written != name:
+        reader.fail("name", f"'{written}' is not the name of the file", f"write {name}, or leave it out")
+
+
+def _with_derived_defaults(spec: Spec) -> Spec:
+    """Return the spec with the defaults filled in that follow from other settings."""
+    endpoint, images, addon = spec.control_plane.endpoint, spec.images, spec.network_addon
+    if endpoint.host is None:
+        endpoint = replace(endpoint, host=endpoint.address)
+    if images.pause is None and images.repository is not None:
+        images = replace(images, pause=f"{images.repository}/pause:{spec.version.pause}")
+    if addon.kind == "flannel":
+        addon = replace(addon, values=plain(Reader().section(Flannel, "", addon.values)))
+    control_plane = replace(spec.control_plane, endpoint=endpoint)
+    return replace(spec, control_plane=control_plane, images=images, network_addon=addon)
+
+
+def _located(name: str, reader: Reader) -> list[Problem]:
+    return [problem.within(name) for problem in reader.problems]
