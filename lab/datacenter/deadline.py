@@ -1,0 +1,15 @@
+"""Wait for a condition, no longer than agreed, and say what was waited for."""
+
+import time
+from collections.abc import Callable
+
+from .errors import LabError
+
+
+def wait_until(what: str, condition: Callable[[], bool], seconds: float, interval: float = 0.1) -> None:
+    """Return once the condition holds; raise after the deadline, naming what never came."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise LabError(f"waited {seconds:g} s for: {what}")
+        time.sleep(interval)

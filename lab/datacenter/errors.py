@@ -1,0 +1,5 @@
+"""The one exception that the command line turns into a message instead of a traceback."""
+
+
+class LabError(Exception):
+    """Something the person at the keyboard can act on: what was tried, what it said, what to do."""

@@ -1,0 +1,135 @@
+"""The lab as a whole: bring it up, add to it, take it down."""
+
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from . import control_groups, network, root, salt, server, state
+from .deadline import wait_until
+from .errors import LabError
+from .layout import MASTER, MIRROR, Layout, Server, load
+from .paths import CHECKOUT, KEYS, SERVERS, SITE_APT, SITE_REGISTRY, SITE_WHEELS
+
+ANSWER_SECONDS = 120
+Say = Callable[[str], None]
+
+
+def up(path: Path, say: Say) -> Layout:
+    """Bring up every server of a layout that is not up yet, and wait until each is usable."""
+    load(path)
+    state.claim()
+    root.build(say)
+    state.save_layout(path)
+    layout = state.current_layout()
+    network.ensure(layout)
+    start_all(layout.servers.values(), layout, say)
+    wait_answering(layout, [minion.id for minion in layout.minions], say)
+    return layout
+
+
+def start_all(servers: Iterable[Server], layout: Layout, say: Say) -> None:
+    """Start the servers that are off, all at once, and wait until each has booted."""
+    off = [each for each in servers if server.leader(each) is None]
+    for each in off:
+        start(each, layout)
+    say(f"booting {', '.join(each.id for each in off) or 'nothing: all are up'}")
+    with ThreadPoolExecutor(max_workers=len(off) or 1) as pool:
+        for each in pool.map(_wait_booted, off):
+            say(f"{each.id} has booted")
+
+
+def start(each: Server, layout: Layout) -> None:
+    """Begin to boot one server, with a new disk if it has none."""
+    if not server.is_prepared(each):
+        _prepare(each, layout)
+    server.start(each, layout, _binds(each, layout))
+
+
+def add(new: Server, accept_key: bool, say: Say) -> None:
+    """Put one more server into the lab, from the same root as all others."""
+    layout = state.add_server(new)
+    for other in layout.servers.values():
+        _announce(new, other)
+    if accept_key:
+        _accept_key(new, layout)
+    start_all([new], layout, say)
+    if accept_key:
+        wait_answering(layout, [new.id], say)
+
+
+def down(say: Say) -> None:
+    """Leave nothing of the lab on the machine, whatever state it is in."""
+    for name in control_groups.servers():
+        control_groups.kill(name)
+        control_groups.remove(name)
+    control_groups.remove_lab()
+    network.remove()
+    for directory in (SERVERS, KEYS):
+        if directory.exists():
+            shutil.rmtree(directory)
+    state.release()
+    say("the lab is down; build/ keeps what it was built from")
+
+
+def wait_answering(layout: Layout, minions: list[str], say: Say) -> None:
+    """Wait until every one of the minions answers the master."""
+    silent = set(minions)
+
+    def all_answered() -> bool:
+        answered = salt.answering(layout.servers[MASTER], sorted(silent))
+        for minion in sorted(answered & silent):
+            say(f"{minion} answers Salt")
+        silent.difference_update(answered)
+        return not silent
+
+    try:
+        wait_until("every minion to answer test.ping", all_answered, ANSWER_SECONDS, interval=0.5)
+    except LabError as error:
+        names = ", ".join(sorted(silent))
+        raise LabError(f"{error}\n  silent: {names}\n  Look at: lab/dc logs {sorted(silent)[0]}") from error
+
+
+def _announce(new: Server, other: Server) -> None:
+    """Let a server that has its disk already resolve the new one's name."""
+    if not server.is_prepared(other):
+        return
+    file = server.writable(other, "etc/hosts")
+    line = server.hosts_line(new)
+    if line not in file.read_text().splitlines():
+        with file.open("a") as hosts:
+            hosts.write(f"{line}\n")
+
+
+def _accept_key(new: Server, layout: Layout) -> None:
+    master = layout.servers[MASTER]
+    salt.accept(server.writable(master, "etc/salt/pki/master"), server.root(master), new.id)
+
+
+def _prepare(each: Server, layout: Layout) -> None:
+    lower = root.mirror_root() if each.id == MIRROR else root.server_root()
+    server.prepare(each, layout, lower)
+    if each.id == MASTER:
+        accepted = [minion.id for minion in layout.minions]
+        salt.install_master(server.tree(each), lower, layout, accepted)
+    elif each.is_minion:
+        salt.install_minion(server.tree(each), layout, each)
+    server.mark_prepared(each)
+
+
+def _binds(each: Server, layout: Layout) -> list[str]:
+    shared: dict[Path, str] = {}
+    if each.id == MASTER:
+        shared = {CHECKOUT: salt.CODE}
+        if layout.pillar:
+            shared[layout.pillar] = salt.PILLAR
+    elif each.id == MIRROR:
+        shared = {SITE_APT: "/srv/mirror/apt", SITE_WHEELS: "/srv/mirror/wheels", SITE_REGISTRY: "/srv/registry"}
+    for source in shared:
+        source.mkdir(parents=True, exist_ok=True)
+    return [f"--bind-ro={source}:{target}" for source, target in shared.items()]
+
+
+def _wait_booted(each: Server) -> Server:
+    server.wait_booted(each)
+    return each

@@ -1,0 +1,24 @@
+"""Where the lab keeps things, and the one name under which all of it can be found on the machine."""
+
+from pathlib import Path
+
+# Network namespace, control groups and runtime directory carry this name, so that
+# `down` finds everything without any state file.
+LAB_NAME = "k8slab"
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+BUILD = CHECKOUT / "build"
+LAYOUTS = CHECKOUT / "lab" / "layouts"
+ROOTS = BUILD / "roots"
+SITE_APT = BUILD / "site" / "apt"
+SITE_WHEELS = BUILD / "site" / "wheels"
+SITE_REGISTRY = BUILD / "site" / "registry"
+SALT_WHEELS = BUILD / "salt-wheels"
+
+LAB = BUILD / "lab"
+SERVERS = LAB / "servers"
+CURRENT_LAYOUT = LAB / "layout.yaml"
+KEYS = LAB / "keys"
+
+OWNER = Path("/run") / LAB_NAME / "owner"
+NETWORK_NAMESPACE = Path("/run/netns") / LAB_NAME

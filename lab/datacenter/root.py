@@ -1,0 +1,122 @@
+"""The root file systems that servers start from: Debian and Salt, nothing else; built once, cached by content."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import debian
+from .command import run
+from .paths import ROOTS, SALT_WHEELS
+
+SALT_VERSION = "3008.3"
+SALT_HOME = "/opt/saltstack/salt"
+_SALT_PROGRAMS = ("salt", "salt-call", "salt-cp", "salt-key", "salt-master", "salt-minion", "salt-pip", "salt-run")
+
+BASE_PACKAGES = (
+    "ca-certificates", "dbus", "gpg", "gpgv", "iproute2", "iputils-ping", "kmod", "netbase", "procps", "python3",
+    "systemd", "systemd-sysv",
+)  # fmt: skip
+MIRROR_PACKAGES = ("nginx-light", "docker-registry")
+
+_FILES = Path(__file__).parent / "root_files"
+# Periodic jobs of a long-lived server; here they would only take the time of what is being tested.
+_TIMERS = ("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "e2scrub_all", "fstrim")
+
+
+def server_root() -> Path:
+    """Return where the root of an ordinary server is, or will be."""
+    return ROOTS / _fingerprint() / "server"
+
+
+def mirror_root() -> Path:
+    """Return where the root of the mirror is, or will be."""
+    return ROOTS / _fingerprint() / "mirror"
+
+
+def missing() -> list[Path]:
+    """List the roots that are not built yet."""
+    return [root for root in (server_root(), mirror_root()) if not root.exists()]
+
+
+def build(say: Callable[[str], None]) -> None:
+    """Build the roots that are missing."""
+    _remove_outdated()
+    for root in missing():
+        say(f"building the {root.name} root: Debian {debian.CODENAME} and Salt {SALT_VERSION} ...")
+        packages = BASE_PACKAGES if root == server_root() else (*BASE_PACKAGES, *MIRROR_PACKAGES)
+        _build(root, packages)
+
+
+def _build(root: Path, packages: Sequence[str]) -> None:
+    draft = root.with_suffix(".new")
+    if draft.exists():
+        shutil.rmtree(draft)
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    debian.bootstrap(draft, packages)
+    shutil.copytree(_FILES / "server", draft, dirs_exist_ok=True)
+    if root == mirror_root():
+        shutil.copytree(_FILES / "mirror", draft, dirs_exist_ok=True)
+    _install_salt(draft)
+    _configure(draft)
+    draft.rename(root)
+
+
+def _install_salt(root: Path) -> None:
+    """Put Salt where its own packages put it, with the same names in /usr/bin."""
+    python = f"{SALT_HOME}/bin/python3"
+    wheels = root / "tmp" / "wheels"
+    shutil.copytree(_salt_wheels(), wheels)
+    pip = next(wheels.glob("pip-*.whl"))
+    run("chroot", root, "python3", "-m", "venv", "--without-pip", SALT_HOME)
+    # A wheel of pip can run itself from inside the archive: the root needs no pip of its own first.
+    install = ["install", "--no-index", "--find-links", "/tmp/wheels", "pip", f"salt=={SALT_VERSION}"]  # noqa: S108
+    run("chroot", root, python, f"/tmp/wheels/{pip.name}/pip", *install, timeout=300)  # noqa: S108
+    shutil.rmtree(wheels)
+    for program in _SALT_PROGRAMS:
+        (root / SALT_HOME[1:] / program).symlink_to(f"bin/{program}")
+        (root / "usr/bin" / program).symlink_to(f"{SALT_HOME}/{program}")
+    run("chroot", root, "useradd", "--system", "--home-dir", SALT_HOME, "--shell", "/usr/sbin/nologin", "salt")
+    for directory in ("etc/salt/pki/master", "var/cache/salt/master", "var/log/salt"):
+        (root / directory).mkdir(parents=True)
+        run("chroot", root, "chown", "salt:salt", f"/{directory}")
+
+
+def _salt_wheels() -> Path:
+    """Return the wheels of Salt and all it needs, made by pip if the site's build has not made them."""
+    if not [*SALT_WHEELS.glob(f"salt-{SALT_VERSION}-*.whl")] or not [*SALT_WHEELS.glob("pip-*.whl")]:
+        # `pip download` would leave source packages that do not build without a network.
+        words = ["wheel", "--quiet", "--wheel-dir", SALT_WHEELS, f"salt=={SALT_VERSION}", "pip"]
+        run("python3.11", "-m", "pip", *words, timeout=600)
+    return SALT_WHEELS
+
+
+def _configure(root: Path) -> None:
+    (root / "etc/apt/sources.list").write_text("")
+    (root / "etc/machine-id").write_text("")
+    # There is no DNS in the lab: each look-up of an unknown name would wait for its time-out.
+    nsswitch = root / "etc/nsswitch.conf"
+    lines = nsswitch.read_text().splitlines()
+    nsswitch.write_text("\n".join("hosts: files" if line.startswith("hosts:") else line for line in lines) + "\n")
+    units = ["console-getty.service", *(f"{timer}.timer" for timer in _TIMERS)]
+    run("systemctl", f"--root={root}", "disable", *units)
+    run("systemctl", f"--root={root}", "enable", "lab-server.service")
+
+
+def _fingerprint() -> str:
+    """Name what a root is made of: this recipe, the files it copies, the release and its packages."""
+    digest = hashlib.sha256()
+    recipe = Path(__file__)
+    for file in [recipe, recipe.with_name("debian.py"), *sorted(_FILES.rglob("*"))]:
+        if file.is_file():
+            digest.update(str(file.relative_to(recipe.parent)).encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _remove_outdated() -> None:
+    if not ROOTS.exists():
+        return
+    for directory in ROOTS.iterdir():
+        if directory.name != _fingerprint():
+            shutil.rmtree(directory)

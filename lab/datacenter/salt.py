@@ -1,0 +1,145 @@
+"""Salt's configuration and keys on each server, and the question whether it answers."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import server
+from .command import run
+from .errors import LabError
+from .layout import DOMAIN, MASTER, Layout, Server
+from .paths import KEYS
+
+CODE = "/srv/k8s-lifecycle"
+PILLAR = "/srv/pillar"
+_KEY_BITS = "2048"
+
+
+def master_config(layout: Layout) -> dict[str, Any]:
+    """Return the master's configuration: what the lab needs, then what the layout adds."""
+    return {
+        "user": "salt",
+        "module_dirs": [CODE],
+        "file_roots": {"base": [f"{CODE}/states"]},
+        "pillar_roots": {"base": [PILLAR]},
+        **_common(layout),
+        **_extra(layout.master_config),
+    }
+
+
+def minion_config(layout: Layout, server: Server) -> dict[str, Any]:
+    """Return a minion's configuration; its grains are what the layout says of it."""
+    grains = {
+        "datacenter": server.datacenter,
+        "environment": server.environment,
+        "k8s_role": server.role,
+        "k8s_pool": server.pool,
+    }
+    return {
+        "id": server.id,
+        "master": f"{MASTER}.{DOMAIN}",
+        "grains": {name: value for name, value in grains.items() if value is not None},
+        **_common(layout),
+        **_extra(layout.minion_config),
+    }
+
+
+def install_master(tree: Path, root: Path, layout: Layout, accepted: list[str]) -> None:
+    """Write the master's configuration and keys, and the accepted minions' keys, into its file tree."""
+    _write_config(tree / "etc/salt/master", master_config(layout))
+    pki = tree / "etc/salt/pki/master"
+    _install_key_pair(MASTER, pki, "master")
+    for minion in accepted:
+        accept(pki, root, minion)
+    uid, gid = _salt_user(root)
+    for path in [pki, *pki.rglob("*")]:
+        os.chown(path, uid, gid)
+    _enable(tree, "salt-master")
+
+
+def accept(pki: Path, root: Path, minion: str) -> None:
+    """Accept a minion's key in the master's key directory."""
+    key = pki / "minions" / minion
+    _copy(public_key(minion), key, mode=0o644)
+    os.chown(key, *_salt_user(root))
+
+
+def install_minion(tree: Path, layout: Layout, server: Server) -> None:
+    """Write a minion's configuration and keys into its file tree."""
+    _write_config(tree / "etc/salt/minion", minion_config(layout, server))
+    pki = tree / "etc/salt/pki/minion"
+    _install_key_pair(server.id, pki, "minion")
+    _copy(public_key(MASTER), pki / "minion_master.pub", mode=0o644)
+    _enable(tree, "salt-minion")
+
+
+def public_key(owner: str) -> Path:
+    """Return the public key of the master or of a minion, made now if it has none."""
+    public = KEYS / f"{owner}.pub"
+    if not public.exists():
+        KEYS.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = KEYS / f"{owner}.new"
+        run("openssl", "genrsa", "-traditional", "-out", KEYS / f"{owner}.pem", _KEY_BITS)
+        run("openssl", "rsa", "-in", KEYS / f"{owner}.pem", "-pubout", "-out", draft)
+        draft.rename(public)
+    return public
+
+
+def answering(master: Server, minions: list[str]) -> set[str]:
+    """Return which of the minions answer the master now."""
+    words = ["salt", "--list", ",".join(minions), "--timeout=5", "--static", "--out=json", "test.ping"]
+    # It fails when one minion is silent, and when the master is not ready: neither is news to who asks again.
+    output = server.capture(master, words, timeout=60).stdout
+    try:
+        answers = json.loads(output)
+    except json.JSONDecodeError:
+        return set()
+    return {minion for minion, answer in answers.items() if answer is True}
+
+
+def _common(layout: Layout) -> dict[str, Any]:
+    return {
+        "log_level_logfile": layout.log_level_logfile,
+        # Without DNS each unknown name costs its time-out.
+        "enable_fqdns_grains": False,
+    }
+
+
+def _extra(file: Path | None) -> dict[str, Any]:
+    return yaml.safe_load(file.read_text()) or {} if file else {}
+
+
+def _write_config(file: Path, config: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def _install_key_pair(owner: str, directory: Path, name: str) -> None:
+    public = public_key(owner)
+    _copy(public.with_suffix(".pem"), directory / f"{name}.pem", mode=0o400)
+    _copy(public, directory / f"{name}.pub", mode=0o644)
+
+
+def _copy(source: Path, target: Path, mode: int) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(mode)
+
+
+def _salt_user(root: Path) -> tuple[int, int]:
+    """Look the user up where it exists: in the server's root, not on this machine."""
+    for line in (root / "etc/passwd").read_text().splitlines():
+        name, _, uid, gid, *_ = line.split(":")
+        if name == "salt":
+            return int(uid), int(gid)
+    raise LabError(f"{root} has no user salt; remove {root} and run: lab/dc build")
+
+
+def _enable(tree: Path, unit: str) -> None:
+    wants = tree / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True, exist_ok=True)
+    (wants / f"{unit}.service").symlink_to(f"/lib/systemd/system/{unit}.service")

@@ -1,0 +1,77 @@
+"""What is up: which layout, which servers were added to it, and which checkout the lab belongs to."""
+
+import dataclasses
+from pathlib import Path
+
+import yaml
+
+from . import layout
+from .errors import LabError
+from .paths import CHECKOUT, CURRENT_LAYOUT, OWNER
+
+
+def save_layout(path: Path) -> None:
+    """Record that the lab has this layout; servers added to the same layout stay."""
+    recorded = _read()
+    added = recorded["added"] if recorded and recorded["layout"] == str(path) else {}
+    _write(path, added)
+
+
+def current_layout() -> layout.Layout:
+    """Return the layout that is up, with the servers added since."""
+    recorded = _read()
+    if recorded is None:
+        raise LabError("no lab is up from this checkout; start one: lab/dc up demo")
+    current = layout.load(Path(recorded["layout"]))
+    for name, values in recorded["added"].items():
+        current = current.with_server(layout.Server(id=name, **values))
+    return current
+
+
+def add_server(server: layout.Server) -> layout.Layout:
+    """Record one more server, and return the layout with it."""
+    extended = current_layout().with_server(server)
+    recorded = _read()
+    assert recorded is not None  # noqa: S101  current_layout has read it
+    values = dataclasses.asdict(server)
+    del values["id"]
+    _write(Path(recorded["layout"]), {**recorded["added"], server.id: values})
+    return extended
+
+
+def claim() -> None:
+    """Make the machine's lab this checkout's, or refuse if another checkout has it."""
+    refuse_foreign()
+    OWNER.parent.mkdir(parents=True, exist_ok=True)
+    OWNER.write_text(str(CHECKOUT))
+
+
+def refuse_foreign() -> None:
+    """Raise if the lab on this machine belongs to another checkout."""
+    owner = Path(OWNER.read_text()) if OWNER.exists() else CHECKOUT
+    if owner != CHECKOUT and (owner / "lab" / "dc").exists():
+        raise LabError(
+            f"the lab on this machine belongs to the checkout {owner}\n"
+            f"  Take it down there first: {owner}/lab/dc down"
+        )
+
+
+def release() -> None:
+    """Forget the layout and the owner."""
+    CURRENT_LAYOUT.unlink(missing_ok=True)
+    OWNER.unlink(missing_ok=True)
+    if OWNER.parent.exists():
+        OWNER.parent.rmdir()
+
+
+def _read() -> dict | None:
+    if not CURRENT_LAYOUT.exists():
+        return None
+    return yaml.safe_load(CURRENT_LAYOUT.read_text())
+
+
+def _write(path: Path, added: dict) -> None:
+    CURRENT_LAYOUT.parent.mkdir(parents=True, exist_ok=True)
+    draft = CURRENT_LAYOUT.with_suffix(".new")
+    draft.write_text(yaml.safe_dump({"layout": str(path), "added": added}))
+    draft.replace(CURRENT_LAYOUT)

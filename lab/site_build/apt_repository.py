@@ -1,0 +1,80 @@
+"""The site's apt repository: our packages and Debian's, indexed and signed as any mirror's."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from datacenter import debian
+from datacenter.command import run
+
+from site_build.artifact import Artifact, Say
+from site_build.component import COMPONENTS
+from site_build.declaration import read_names
+from site_build.digest import digest_of
+from site_build.package import ARCHITECTURE, Package
+from site_build.private_apt import PrivateApt
+from site_build.signing import export_public_key, sign
+
+SUITE = debian.CODENAME
+COMPONENT = "main"
+_CODE = Path(__file__)
+
+
+def make_apt_repository(
+    packages: list[Package], contents: list[Artifact], key: Artifact, build_dir: Path, say: Say
+) -> Artifact:
+    """Return the repository with the .deb files of all contents, `deb [signed-by=...] URL SUITE main`."""
+
+    def fill(target: Path) -> None:
+        for content in contents:
+            _add_to_pool(content.path, target / "pool" / COMPONENT)
+        _index(target)
+        sign(key, target / "dists" / SUITE / "Release")
+        export_public_key(key, target / "key")
+        _check_closure(target, packages)
+
+    digest = digest_of(_CODE, key.digest, *(content.digest for content in contents))
+    return Artifact(build_dir / "site" / "apt", digest).make(fill, say)
+
+
+def pool_folder(file_name: str) -> str:
+    """Return where in the pool Debian would keep a package: by its first letter, libraries by their fourth."""
+    name = file_name.partition("_")[0]
+    initial = name[:4] if name.startswith("lib") else name[0]
+    return f"{initial}/{name}"
+
+
+def _add_to_pool(source: Path, pool: Path) -> None:
+    for package in sorted(source.glob("*.deb")):
+        # apt keeps the colon of an epoch as %3a in the names of what it downloads.
+        target = pool / pool_folder(package.name) / package.name.replace("%3a", ":")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(package, target)
+
+
+def _index(repository: Path) -> None:
+    binary = repository / "dists" / SUITE / COMPONENT / f"binary-{ARCHITECTURE}"
+    binary.mkdir(parents=True)
+    here = ("env", f"--chdir={repository}", "apt-ftparchive")
+    (binary / "Packages").write_text(run(*here, "packages", "pool", timeout=300))
+    run("gzip", "--keep", "--no-name", binary / "Packages")
+    fields = {
+        "Origin": "Site",
+        "Label": "Site",
+        "Suite": SUITE,
+        "Codename": SUITE,
+        "Architectures": ARCHITECTURE,
+        "Components": COMPONENT,
+    }
+    options = [word for name, value in fields.items() for word in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
+    release = run(*here, *options, "release", f"dists/{SUITE}")
+    (repository / "dists" / SUITE / "Release").write_text(release)
+
+
+def _check_closure(repository: Path, packages: list[Package]) -> None:
+    """Let apt verify the signature, and find everything that a server installs in this repository alone."""
+    source = f"deb [signed-by={repository}/key.gpg] file:{repository} {SUITE} {COMPONENT}"
+    wanted = [package.name for package in packages]
+    with tempfile.TemporaryDirectory(prefix="site-build-") as state:
+        apt = PrivateApt(Path(state), source)
+        apt.simulate_install([*read_names(COMPONENTS / "debian" / "servers.txt"), *wanted])
