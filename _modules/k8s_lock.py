@@ -1,0 +1,108 @@
+"""The lock of a cluster, as one control plane server keeps it: in a file of its own, and in its API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from salt.exceptions import CommandExecutionError
+
+from k8s_lifecycle import fencing
+from k8s_lifecycle.cluster import lease
+from k8s_lifecycle.cluster.api import Api, KubernetesError
+from k8s_lifecycle.server import lock_file
+from k8s_lifecycle.server.lock_file import Lock, Moment
+
+API_TIMEOUT = 5.0
+
+__virtualname__ = "k8s_lock"
+
+
+def held() -> dict[str, Any] | None:
+    """Return the lock that counts on this server now (cluster, holder, fence, seconds_left), or None.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_lock.held
+    """
+    now = Moment.now()
+    lock = lock_file.held(now=now)
+    return lock.to_dict(now) if lock else None
+
+
+def acquire(cluster: str, run: str, fence: int, ttl: int) -> dict[str, Any]:
+    """Take or renew the lock of a cluster on this server, and in the cluster's API where that answers.
+
+    cluster
+        The cluster's name.
+    run
+        Who takes it: the operation, its id, who started it and where.
+    fence
+        The fencing number of the run. Once it has the lock, this server refuses every lower number.
+    ttl
+        For how many seconds, unless renewed.
+
+    Returns the lock of the server and of the API (None where that does not answer), each with holder, fence
+    and seconds_left, and whether all of it is this run's: ``mine``.
+
+    Raises an error if a run with a higher fencing number was here.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_lock.acquire dc1-prod 'provision 42 by ann@master' 7 120
+    """
+    wanted = Lock(cluster, run, fence, ttl, Moment.now())
+    on_server = lock_file.acquire(wanted)
+    if not _same(on_server, wanted):
+        return _answer(on_server, None, wanted)
+    in_api = _lease(run, fence, ttl)
+    if in_api and in_api.holder != run:
+        lock_file.release(cluster, run)
+        return _answer(None, in_api, wanted)
+    try:
+        fencing.admit(fence)  # only now: a run that did not get the lock must not fence off who has it
+    except fencing.SupersededError as error:
+        release(cluster, run)
+        raise CommandExecutionError(str(error)) from error
+    return _answer(on_server, in_api, wanted)
+
+
+def release(cluster: str, run: str) -> dict[str, bool]:
+    """Give the lock back, on this server and in the cluster's API, wherever this run holds it.
+
+    Returns where it was given back: ``server`` and ``lease``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_lock.release dc1-prod 'provision 42 by ann@master'
+    """
+    try:
+        in_api = lease.release(Api.local(timeout=API_TIMEOUT), run)
+    except KubernetesError:
+        in_api = False
+    return {"server": lock_file.release(cluster, run), "lease": in_api}
+
+
+def _same(one: Lock, other: Lock) -> bool:
+    return (one.cluster, one.holder) == (other.cluster, other.holder)
+
+
+def _answer(on_server: Lock | None, in_api: lease.Claim | None, wanted: Lock) -> dict[str, Any]:
+    return {
+        "server": on_server.to_dict(Moment.now()) if on_server else None,
+        "lease": in_api.to_dict() if in_api else None,
+        "mine": bool(on_server and _same(on_server, wanted))
+        and (in_api is None or in_api.holder == wanted.holder),
+    }
+
+
+def _lease(run: str, fence: int, ttl: int) -> lease.Claim | None:
+    try:
+        return lease.acquire(Api.local(timeout=API_TIMEOUT), run, fence, ttl)
+    except KubernetesError:  # before there is a cluster, or its API is down: the servers' own locks count
+        return None

@@ -1,0 +1,34 @@
+"""Files that survive a power cut: the old content or the new one, never a part."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from k8s_lifecycle.server.command import output
+
+
+def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
+    """Replace a file; its directory is made where it is missing, for root only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    _sync_directory(path.parent)
+
+
+def flush(directory: Path) -> None:
+    """Put everything that other programs wrote to a directory's file system on disk."""
+    output("sync", "--file-system", str(directory), timeout=120)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
