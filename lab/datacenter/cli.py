@@ -137,7 +137,7 @@ def _print_status(current: layout.Layout) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    for cut in network.cuts():
+    for cut in network.cuts(current):
         print(f"cut: {cut}")
 
 

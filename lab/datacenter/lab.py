@@ -24,7 +24,7 @@ def up(path: Path, say: Say) -> Layout:
     layout = state.current_layout()
     network.ensure(layout)
     start_all(layout.servers.values(), layout, say)
-    wait_answering(layout, [minion.id for minion in layout.minions], say)
+    wait_answering(layout, layout.minions, say)
     return layout
 
 
@@ -55,7 +55,7 @@ def add(new: Server, accept_key: bool, say: Say) -> None:
         _accept_key(new, layout)
     start_all([new], layout, say)
     if accept_key:
-        wait_answering(layout, [new.id], say)
+        wait_answering(layout, [new], say)
 
 
 def down(say: Say) -> None:
@@ -72,22 +72,25 @@ def down(say: Say) -> None:
     say("the lab is down; build/ keeps what it was built from")
 
 
-def wait_answering(layout: Layout, minions: list[str], say: Say) -> None:
+def wait_answering(layout: Layout, minions: Iterable[Server], say: Say) -> None:
     """Wait until every one of the minions answers the master."""
-    silent = set(minions)
+    master = layout.servers[MASTER]
+    silent = {minion.id: minion for minion in minions}
 
     def all_answered() -> bool:
-        answered = salt.answering(layout.servers[MASTER], sorted(silent))
-        for minion in sorted(answered & silent):
-            say(f"{minion} answers Salt")
-        silent.difference_update(answered)
+        # Asking a minion that is not connected would cost the full time-out.
+        listening = salt.connected(master)
+        asked = sorted(minion.id for minion in silent.values() if minion.address in listening)
+        for answered in salt.answering(master, asked) if asked else ():
+            say(f"{answered} answers Salt")
+            del silent[answered]
         return not silent
 
     try:
         wait_until("every minion to answer test.ping", all_answered, ANSWER_SECONDS, interval=0.5)
     except LabError as error:
-        names = ", ".join(sorted(silent))
-        raise LabError(f"{error}\n  silent: {names}\n  Look at: lab/dc logs {sorted(silent)[0]}") from error
+        silent_ones = ", ".join(sorted(silent))
+        raise LabError(f"{error}\n  silent: {silent_ones}\n  Look at: lab/dc logs {min(silent)}") from error
 
 
 def _announce(new: Server, other: Server) -> None:

@@ -7,6 +7,7 @@ servers on one bridge, in two datacenters, and behind a virtual address alike.
 
 import ipaddress
 import itertools
+import json
 import os
 
 from .command import run
@@ -35,6 +36,10 @@ table inet {LAB_NAME} {{
     }}
 }}
 """
+
+
+# Family of the table, name of the set.
+_CUTS = {"bridge": "cut_servers", "inet": "cut_networks"}
 
 
 def exists() -> bool:
@@ -96,13 +101,22 @@ def cut(layout: Layout, one: str, other: str) -> None:
 
 def heal() -> None:
     """Undo every cut."""
-    _nft(f"flush set bridge {LAB_NAME} cut_servers; flush set inet {LAB_NAME} cut_networks")
+    for family, cuts in _CUTS.items():
+        _nft(f"flush set {family} {LAB_NAME} {cuts}")
 
 
-def cuts() -> list[str]:
-    """Describe the cuts in force, for status."""
-    listing = _nft(f"list set bridge {LAB_NAME} cut_servers; list set inet {LAB_NAME} cut_networks")
-    return [line.strip() for line in listing.splitlines() if "elements" in line]
+def cuts(layout: Layout) -> list[str]:
+    """Describe the cuts in force, as who no longer hears whom."""
+    names = {str(_mark(server)): server.id for server in layout.servers.values()}
+    names.update({port(server): server.id for server in layout.servers.values()})
+    found = []
+    for family, cut_set in _CUTS.items():
+        listed = json.loads(run(*enter(), "nft", "--json", "list", "set", family, LAB_NAME, cut_set))
+        described = next(item["set"] for item in listed["nftables"] if "set" in item)
+        for element in described.get("elem", []):
+            sender, receiver = (names.get(str(end), str(end)) for end in element["concat"])
+            found.append(f"{receiver} does not hear {sender}")
+    return sorted(found)
 
 
 def remove() -> None:

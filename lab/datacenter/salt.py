@@ -1,15 +1,17 @@
 """Salt's configuration and keys on each server, and the question whether it answers."""
 
+import ipaddress
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from . import server
-from .command import run
+from .command import failure, run
 from .errors import LabError
 from .layout import DOMAIN, MASTER, Layout, Server
 from .paths import KEYS
@@ -17,6 +19,8 @@ from .paths import KEYS
 CODE = "/srv/k8s-lifecycle"
 PILLAR = "/srv/pillar"
 _KEY_BITS = "2048"
+_PUBLISH_PORT = 4505
+_TCP_ESTABLISHED = "01"  # as /proc/net/tcp writes it
 
 
 def master_config(layout: Layout) -> dict[str, Any]:
@@ -89,16 +93,29 @@ def public_key(owner: str) -> Path:
     return public
 
 
+def connected(master: Server) -> set[str]:
+    """Return the addresses of the minions that listen to the master, without costing it anything."""
+    first = server.leader(master)
+    table = Path(f"/proc/{first}/net/tcp").read_text() if first else ""
+    established = [line.split() for line in table.splitlines()[1:] if line.split()[3] == _TCP_ESTABLISHED]
+    return {_address(peer) for _, local, peer, *_ in established if int(local[-4:], 16) == _PUBLISH_PORT}
+
+
 def answering(master: Server, minions: list[str]) -> set[str]:
     """Return which of the minions answer the master now."""
     words = ["salt", "--list", ",".join(minions), "--timeout=5", "--static", "--out=json", "test.ping"]
-    # It fails when one minion is silent, and when the master is not ready: neither is news to who asks again.
-    output = server.capture(master, words, timeout=60).stdout
+    done = server.capture(master, words, timeout=60)
     try:
-        answers = json.loads(output)
-    except json.JSONDecodeError:
-        return set()
+        answers = json.loads(done.stdout)
+    except json.JSONDecodeError as error:
+        raise LabError(failure(words, done.returncode, done.stderr or done.stdout)) from error
     return {minion for minion, answer in answers.items() if answer is True}
+
+
+def _address(hexadecimal: str) -> str:
+    """Read an address as /proc/net/tcp writes it: the bytes in the machine's order, then the port."""
+    number = int(hexadecimal.split(":")[0], 16)
+    return str(ipaddress.IPv4Address(number.to_bytes(4, sys.byteorder)))
 
 
 def _common(layout: Layout) -> dict[str, Any]:

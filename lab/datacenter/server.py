@@ -5,6 +5,7 @@ namespace of its own and its network port in the fabric, so both end with its pr
 """
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -102,10 +103,7 @@ def leader(server: Server) -> int | None:
 
 def is_booted(server: Server) -> bool:
     """Say whether systemd has started all it had to start, whatever came of it."""
-    try:
-        answer = capture(server, ["systemctl", "is-system-running"], timeout=20)
-    except (LabError, subprocess.TimeoutExpired):
-        return False
+    answer = capture(server, ["systemctl", "is-system-running"], timeout=20)
     return answer.stdout.strip() in ("running", "degraded")
 
 
@@ -175,9 +173,13 @@ def enter(server: Server, command: Sequence[str], environment: dict[str, str] | 
 
 def capture(server: Server, command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
     """Run a command inside the server and return its output, whatever its exit status."""
-    return subprocess.run(
-        enter(server, command), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False
-    )
+    words = enter(server, command)
+    try:
+        return subprocess.run(
+            words, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"on {server.id}: {shlex.join(command)} did not end within {timeout:g} s") from error
 
 
 def run(server: Server, command: Sequence[str], timeout: float = 60) -> str:
