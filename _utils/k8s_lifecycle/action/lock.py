@@ -1,0 +1,84 @@
+"""One actor at a time: the cluster's lock, taken on its control plane servers and in its API.
+
+Each control plane server keeps the lock in a file of its own and, where its API answers, in the cluster's
+Lease. A run holds the lock when every server that answered gave it and, together, they are either the
+cluster (a Lease) or a majority of the control plane. The lock expires; what protects a server from a run that
+outlived it is the fencing number that every change carries
+(https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from k8s_lifecycle.action.fleet import Answer, Call
+from k8s_lifecycle.action.run import Failure, Run
+from k8s_lifecycle.action.scheduler import Sleep, Task
+from k8s_lifecycle.model.quorum import majority
+
+SECONDS = 120
+RENEW_EVERY = 20
+
+
+def acquire(run: Run) -> Task:
+    """Take the lock, or raise a failure that names who holds it."""
+    run.fence = run.facts.fence + 1
+    answers = yield _claims(run)
+    if _held(run, answers):
+        run.tell("locked", fence=run.fence)
+        return
+    yield from release(run)
+    raise Failure(run.spec.name, "taking the lock", _holder(run, answers), "wait for that run, or stop it, then run again")
+
+
+def keep(run: Run) -> Task:
+    """Renew the lock for ever; raise a failure once it is lost."""
+    good = run.fleet.now()
+    while True:
+        yield Sleep(RENEW_EVERY)
+        if not run.fence:
+            good = run.fleet.now()
+            continue
+        answers = yield _claims(run)
+        if _held(run, answers):
+            good = run.fleet.now()
+        elif run.fleet.now() - good > SECONDS - RENEW_EVERY or _taken(answers):
+            raise Failure(run.spec.name, "keeping the lock", _holder(run, answers), "see that run, then run again")
+
+
+def release(run: Run) -> Task:
+    """Give the lock back wherever it is this run's."""
+    arguments = {"cluster": run.spec.name, "run": run.holder}
+    yield [Call(server, "k8s_lock.release", arguments, 30) for server in _keepers(run)]
+    run.fence = 0
+
+
+def _keepers(run: Run) -> list[str]:
+    return [server for server in run.spec.control_plane.servers if server in run.facts.servers]
+
+
+def _claims(run: Run) -> list[Call]:
+    arguments = {"cluster": run.spec.name, "run": run.holder, "fence": run.fence, "ttl": SECONDS}
+    return [Call(server, "k8s_lock.acquire", arguments, 30) for server in _keepers(run)]
+
+
+def _held(run: Run, answers: Sequence[Answer]) -> bool:
+    said = [answer.value for answer in answers if answer.ok]
+    enough = any(claim["lease"] for claim in said) or len(said) >= majority(len(run.spec.control_plane.servers))
+    return bool(said) and enough and all(claim["mine"] for claim in said)
+
+
+def _taken(answers: Sequence[Answer]) -> bool:
+    return any(answer.ok and not answer.value["mine"] for answer in answers)
+
+
+def _holder(run: Run, answers: Sequence[Answer]) -> str:
+    for answer in answers:
+        claims: list[dict[str, Any] | None] = [answer.value["lease"], answer.value["server"]] if answer.ok else []
+        for claim in claims:
+            if claim and claim["holder"] != run.holder:
+                left = f"for at most {claim['seconds_left']:.0f} s more unless renewed"
+                return f"held by {claim['holder']} (seen on {answer.server}, {left})"
+    silent = [f"{answer.server}: {answer.error}" for answer in answers if not answer.ok]
+    return "no majority of the control plane servers gave it: " + ("; ".join(silent) or "none answered")

@@ -1,0 +1,49 @@
+"""Read the facts: one call to all servers of a cluster at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from k8s_lifecycle import code
+from k8s_lifecycle.action.fleet import Answer, Call, Outcome
+from k8s_lifecycle.action.run import Run
+from k8s_lifecycle.action.scheduler import Task
+from k8s_lifecycle.model.facts import Facts, observe
+
+TIMEOUT = 45
+
+
+def read_facts(run: Run, servers: Collection[str] | None = None) -> Task:
+    """Ask servers for their facts, keep them in the run and return them.
+
+    servers: whom to ask; None: every server that the spec names or allows. A server whose modules are
+    missing or are not the master's is synchronised first and asked once more.
+    """
+    wanted = list(servers if servers is not None else run.assignments)
+    answers = {answer.server: answer for answer in (yield _questions(run, wanted))}
+    stale = [server for server, answer in answers.items() if _stale(answer)]
+    if stale:
+        run.tell("synchronises", servers=stale)
+        yield [Call(server, "saltutil.sync_all", {"refresh": True}, 180) for server in stale]
+        answers.update({answer.server: answer for answer in (yield _questions(run, stale))})
+    run.facts = _facts(answers.values())
+    return run.facts
+
+
+def _questions(run: Run, servers: Sequence[str]) -> list[Call]:
+    arguments = {"endpoint_address": run.spec.control_plane.endpoint.address}
+    return [Call(server, "k8s_server.facts", arguments, TIMEOUT) for server in servers]
+
+
+def _stale(answer: Answer) -> bool:
+    if answer.ok:
+        return bool(answer.value["code"] != code.fingerprint())
+    return answer.outcome is Outcome.FAILED
+
+
+def _facts(answers: Collection[Answer]) -> Facts:
+    return observe(
+        {answer.server: answer.value for answer in answers if answer.ok},
+        frozenset(answer.server for answer in answers if answer.outcome is Outcome.MISSING),
+        {answer.server: answer.error for answer in answers if answer.outcome is Outcome.FAILED},
+    )

@@ -1,0 +1,106 @@
+"""One execution of an operation: its id, its spec, what it last saw, and who is told about it."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from k8s_lifecycle.action.fleet import Answer, Call, Fleet, Outcome
+from k8s_lifecycle.action.scheduler import Task
+from k8s_lifecycle.decision.plan import Step
+from k8s_lifecycle.model.facts import Facts
+from k8s_lifecycle.model.spec import Assignment, Spec
+
+Listener = Callable[[str, Mapping[str, Any]], None]
+
+
+class Failure(Exception):
+    """Something that the run could not do: which server, what was tried, what it said, what to do next."""
+
+    def __init__(self, server: str, tried: str, said: str, remedy: str) -> None:
+        super().__init__(f"{server}: {tried}: {said} — {remedy}")
+        self.server, self.tried, self.said, self.remedy = server, tried, said, remedy
+
+
+def new_id() -> str:
+    """Return an id for a run: sortable by time, unlike any other."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + "-" + secrets.token_hex(3)
+
+
+def operator() -> str:
+    """Return who runs this and where, for the lock and the journal."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+@dataclass
+class Run:
+    """What the steps of one run share.
+
+    fence: the fencing number of the lock; 0 until it is held. facts: the latest observation.
+    """
+
+    id: str
+    operation: str
+    who: str
+    spec: Spec
+    assignments: Mapping[str, Assignment]
+    fleet: Fleet
+    listeners: tuple[Listener, ...] = ()
+    fence: int = 0
+    facts: Facts = field(default_factory=lambda: Facts({}))
+
+    @property
+    def holder(self) -> str:
+        """How this run is named in locks and in the message of whom it keeps out."""
+        return f"{self.operation} {self.id} by {self.who}"
+
+    def tell(self, event: str, **what: Any) -> None:
+        """Tell the journal and the progress display what happens."""
+        for listener in self.listeners:
+            listener(event, what)
+
+    def waits_for(self, step: Step, what: str) -> None:
+        """Show what a step is waiting for."""
+        self.tell("waits", step=str(step), server=step.server, verb=step.verb, what=what)
+
+    def change(self, server: str, function: str, timeout: float, **arguments: Any) -> Call:
+        """Return a call that changes something: it carries the fencing number."""
+        return Call(server, function, {"fence": self.fence, **arguments}, timeout)
+
+    def acting(self) -> list[str]:
+        """Return the control planes that may act for the cluster, those whose API answered last first."""
+        seeing = [view.seen_by for view in self.facts.views]
+        answered = [server for server in self.spec.control_plane.servers if server in self.facts.servers]
+        return list(dict.fromkeys([*seeing, *answered]))
+
+
+def through_control_plane(
+    run: Run, function: str, timeout: float = 60, avoid: str = "", **arguments: Any
+) -> Task:
+    """Call a function on a control-plane server, on the next one where one cannot; return its value.
+
+    Any healthy one will do, none is special. avoid: a server that must not be the one that acts.
+    """
+    errors = []
+    for server in run.acting():
+        if server == avoid:
+            continue
+        answer: Answer = yield Call(server, function, arguments, timeout)
+        if answer.ok:
+            return answer.value
+        errors.append(f"{server}: {answer.error}")
+    said = "\n".join(errors) or "no control plane server answers"
+    raise Failure(run.spec.name, function, said, "bring one control plane's minion and API server back, run again")
+
+
+def value_of(answer: Answer, tried: str, remedy: str) -> Any:
+    """Return an answer's value; raise the failure that it is otherwise."""
+    if answer.ok:
+        return answer.value
+    hint = "it may still be doing it: " if answer.outcome is Outcome.MISSING else ""
+    raise Failure(answer.server, tried, answer.error, hint + remedy)

@@ -1,0 +1,297 @@
+"""What each verb of a plan does: calls in order, the state read again before and after each change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from k8s_lifecycle.action.carry_out import Verbs
+from k8s_lifecycle.action.fleet import Answer, Call
+from k8s_lifecycle.action.observe import read_facts
+from k8s_lifecycle.action.run import Failure, Run, through_control_plane, value_of
+from k8s_lifecycle.action.scheduler import Sleep, Task
+from k8s_lifecycle.decision.condition import Condition, condition
+from k8s_lifecycle.decision.plan import Step
+from k8s_lifecycle.model.facts import Member
+from k8s_lifecycle.model.quorum import ready_to_grow
+
+KUBEADM_TIMEOUT = 600
+READY_TIMEOUT = 180
+ADMISSION_SECONDS = 600
+RUN_AGAIN = "run the same command again: it goes on from what it finds"
+
+
+def preflight(run: Run, step: Step) -> Task:
+    """Check everything that a join needs of a server, before anything is touched."""
+    assignment = run.assignments[step.server]
+    others = {name: server.machine_id for name, server in run.facts.servers.items() if name != step.server}
+    clock = run.facts.servers[step.server].clock
+    answer = yield Call(
+        step.server,
+        "k8s_server.preflight",
+        {
+            "spec": run.spec.to_dict(),
+            "role": assignment.role,
+            "pool": assignment.pool,
+            "others": {"machine_ids": others, "clock": clock},
+        },
+        timeout=90,
+    )
+    problems = value_of(answer, "preflight", RUN_AGAIN)
+    if problems:
+        raise Failure(step.server, "preflight", "; ".join(problems), "mend these, then run again; nothing was touched")
+
+
+def prepare(run: Run, step: Step) -> Task:
+    """Converge the operating system, containerd, packages and endpoint: the SLS that highstate uses."""
+    assignment = run.assignments[step.server]
+    spec = run.spec.at_version(step.how["version"])
+    addresses = {
+        name: found.addresses[0]
+        for name in run.spec.control_plane.servers
+        if (found := run.facts.servers.get(name)) and found.addresses
+    }
+    pillar = {
+        "cluster": run.spec.name,
+        "role": assignment.role,
+        "pool": assignment.pool,
+        "spec": spec.to_dict(),
+        "addresses": addresses,
+    }
+    answer = yield Call(
+        step.server, "state.apply", {"mods": "k8s.server", "pillar": {"k8s": pillar}, "queue": True}, timeout=900
+    )
+    value_of(answer, "state.apply k8s.server", RUN_AGAIN)
+
+
+def init(run: Run, step: Step) -> Task:
+    """Initialise the first control plane, or finish an init that was cut off."""
+    spec = run.spec.at_version(step.how["version"])
+    answer = yield run.change(
+        step.server, "k8s_kubeadm.init", KUBEADM_TIMEOUT, cluster=run.spec.name, spec=spec.to_dict()
+    )
+    yield from _judge(run, step, answer, "kubeadm init")
+
+
+def network_addon(run: Run, step: Step) -> Task:
+    """Apply the pod network."""
+    yield from through_control_plane(
+        run, "k8s_api.network_addon", 120, fence=run.fence, spec=run.spec.to_dict()
+    )
+
+
+def restrict_bootstrap(run: Run, step: Step) -> Task:
+    """Remove the binding by which any bootstrap token gets a certificate for any node."""
+    yield from through_control_plane(run, "k8s_api.restrict_bootstrap", fence=run.fence)
+
+
+def join_control_plane(run: Run, step: Step) -> Task:
+    """Join one control plane: behind the etcd gate, and seen voting and Ready after it."""
+    yield from _etcd_gate(run, step)
+    yield from _join(run, step)
+    yield from _votes(run, step)
+    yield from _ready(run, step)
+
+
+def join_worker(run: Run, step: Step) -> Task:
+    """Join one worker and see it Ready."""
+    yield from _join(run, step)
+    yield from _ready(run, step)
+
+
+def finish_join(run: Run, step: Step) -> Task:
+    """Finish the join of a server that already votes in etcd: it must not be reset."""
+    answer = yield run.change(step.server, "k8s_kubeadm.finish_join", KUBEADM_TIMEOUT, spec=run.spec.to_dict())
+    value_of(answer, "finishing its join", RUN_AGAIN)
+    yield from _votes(run, step)
+    yield from _ready(run, step)
+
+
+def remove_learner(run: Run, step: Step) -> Task:
+    """Remove a learner through a healthy member, look again, and reset its server."""
+    node = run.spec.node_name(step.server)
+    for member in (yield from _members(run, avoid=step.server)):
+        if member.name == node and member.learner:
+            yield from through_control_plane(
+                run,
+                "k8s_etcd.remove_member",
+                avoid=step.server,
+                fence=run.fence,
+                name=member.name,
+                member_id=member.id,
+            )
+    yield from reset(run, step)
+
+
+def reset(run: Run, step: Step) -> Task:
+    """Reset a server that etcd does not count on, after looking at etcd's members again."""
+    node = run.spec.node_name(step.server)
+    if step.server in run.spec.control_plane.servers:
+        found = [member for member in (yield from _members(run, avoid=step.server)) if member.name == node]
+        if found:
+            raise Failure(step.server, "reset", "it is an etcd member now", RUN_AGAIN)
+    answer = yield run.change(step.server, "k8s_kubeadm.reset", KUBEADM_TIMEOUT, cluster=run.spec.name)
+    value_of(answer, "kubeadm reset", RUN_AGAIN)
+
+
+def settle(run: Run, step: Step) -> Task:
+    """Give a node its labels and taints, see a pod run there, then open it for pods."""
+    node = run.spec.node_name(step.server)
+    pool = run.spec.pools.get(run.assignments[step.server].pool or "")
+    wanted = {
+        "node": node,
+        "labels": dict(pool.labels) if pool else {},
+        "taints": [taint.to_dict() for taint in pool.taints] if pool else [],
+    }
+    yield from through_control_plane(
+        run, "k8s_api.settle_node", fence=run.fence, remove_startup_taint=False, **wanted
+    )
+    yield from through_control_plane(run, "k8s_csr.approve_serving")
+    run.waits_for(step, "a pod on it that resolves a Service name and reaches a pod on another node")
+    checked = yield from through_control_plane(
+        run, "k8s_api.smoke_check", 240, fence=run.fence, spec=run.spec.to_dict(), nodes=[node], timeout=180
+    )
+    if not checked[node]["ok"]:
+        raise Failure(step.server, "smoke check", checked[node]["detail"], RUN_AGAIN)
+    yield from through_control_plane(
+        run, "k8s_api.settle_node", fence=run.fence, remove_startup_taint=True, **wanted
+    )
+
+
+def spread_dns(run: Run, step: Step) -> Task:
+    """Put the replicas of CoreDNS on different nodes."""
+    yield from through_control_plane(run, "k8s_api.spread_dns", 120, fence=run.fence)
+
+
+def revoke(run: Run, step: Step) -> Task:
+    """Revoke an admission that an earlier run left behind."""
+    yield from through_control_plane(run, "k8s_admission.revoke", token_id=step.how["token_id"])
+
+
+def wait_kubeadm(run: Run, step: Step) -> Task:
+    """Wait for a kubeadm that an earlier run started."""
+    run.waits_for(step, step.reason)
+    answer = yield Call(
+        step.server, "k8s_kubeadm.wait", {"timeout": KUBEADM_TIMEOUT}, timeout=KUBEADM_TIMEOUT + 30
+    )
+    value_of(answer, "waiting for its kubeadm", RUN_AGAIN)
+
+
+def wait_api(run: Run, step: Step) -> Task:
+    """Wait for the API server of a complete control plane to answer."""
+    deadline = run.fleet.now() + READY_TIMEOUT
+    run.waits_for(step, "its API server")
+    while run.fleet.now() < deadline:
+        facts = yield from read_facts(run)
+        if facts.cluster:
+            return
+        yield Sleep(3)
+    said = facts.servers[step.server].api_error if step.server in facts.servers else "it did not answer"
+    raise Failure(
+        step.server,
+        f"waiting {READY_TIMEOUT} s for its API server",
+        str(said),
+        "look at `crictl ps -a` and `journalctl -u kubelet` there; if etcd has lost its quorum, restore it",
+    )
+
+
+def _join(run: Run, step: Step) -> Task:
+    """Admit one server and let it join: its key, a box sealed to that key, the join, the revocation."""
+    assignment = run.assignments[step.server]
+    spec = run.spec.at_version(step.how["version"])
+    opened = value_of(
+        (yield Call(step.server, "k8s_admission.open", {"cluster": run.spec.name, "run": run.id}, 60)),
+        "opening its admission",
+        RUN_AGAIN,
+    )
+    minted = yield from through_control_plane(
+        run,
+        "k8s_admission.mint",
+        avoid=step.server,
+        fence=run.fence,
+        cluster=run.spec.name,
+        spec=spec.to_dict(),
+        server=step.server,
+        node=run.spec.node_name(step.server),
+        role=assignment.role,
+        pool=assignment.pool,
+        public=opened["public"],
+        addresses=opened["addresses"],
+        ttl=ADMISSION_SECONDS,
+    )
+    answer = yield run.change(step.server, "k8s_kubeadm.join", KUBEADM_TIMEOUT, box=minted["box"])
+    yield from through_control_plane(
+        run, "k8s_admission.revoke", avoid=step.server, token_id=minted["token_id"]
+    )
+    yield from _judge(run, step, answer, "kubeadm join")
+
+
+def _judge(run: Run, step: Step, answer: Answer, tried: str) -> Task:
+    """Believe a success; after anything else look at the server before it is called a failure."""
+    if answer.ok:
+        return
+    run.waits_for(step, f"{step.server} to say what became of {tried}")
+    yield Call(step.server, "k8s_kubeadm.wait", {"timeout": KUBEADM_TIMEOUT}, timeout=KUBEADM_TIMEOUT + 30)
+    facts = yield from read_facts(run)
+    found = condition(run.spec, facts, step.server)
+    if found is not Condition.MEMBER:
+        raise Failure(step.server, tried, answer.error, f"the server {found.value}; {RUN_AGAIN}")
+
+
+def _members(run: Run, avoid: str = "") -> Task:
+    said: dict[str, Any] = yield from through_control_plane(run, "k8s_etcd.members", avoid=avoid)
+    return [
+        Member(member["name"], member["id"], member["learner"], member["healthy"]) for member in said["members"]
+    ]
+
+
+def _etcd_gate(run: Run, step: Step) -> Task:
+    """Wait until every etcd member votes and is healthy: only then may another one join."""
+    deadline = run.fleet.now() + READY_TIMEOUT
+    while reasons := ready_to_grow((yield from _members(run, avoid=step.server))):
+        run.waits_for(step, f"etcd before the join: {'; '.join(reasons)}")
+        if run.fleet.now() > deadline:
+            raise Failure(step.server, "waiting for a healthy etcd", "; ".join(reasons), "mend etcd, then run again")
+        yield Sleep(2)
+
+
+def _votes(run: Run, step: Step) -> Task:
+    """Wait until the server's etcd member votes and is healthy."""
+    node = run.spec.node_name(step.server)
+    deadline = run.fleet.now() + READY_TIMEOUT
+    while True:
+        members = yield from _members(run, avoid=step.server)
+        if any(member.name == node and member.healthy and not member.learner for member in members):
+            return
+        run.waits_for(step, f"etcd member {node} to vote and be healthy")
+        if run.fleet.now() > deadline:
+            raise Failure(step.server, "waiting for its etcd member", f"not voting after {READY_TIMEOUT} s", RUN_AGAIN)
+        yield Sleep(2)
+
+
+def _ready(run: Run, step: Step) -> Task:
+    """Wait until the server's node is Ready."""
+    node = run.spec.node_name(step.server)
+    run.waits_for(step, f"node {node} to be Ready")
+    yield from through_control_plane(run, "k8s_api.wait_ready", READY_TIMEOUT + 30, node=node, timeout=READY_TIMEOUT)
+
+
+VERBS: Verbs = {
+    verb.__name__: verb
+    for verb in (
+        preflight,
+        prepare,
+        init,
+        network_addon,
+        restrict_bootstrap,
+        join_control_plane,
+        join_worker,
+        finish_join,
+        remove_learner,
+        reset,
+        settle,
+        spread_dns,
+        revoke,
+        wait_kubeadm,
+        wait_api,
+    )
+}

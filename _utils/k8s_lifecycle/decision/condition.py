@@ -1,0 +1,88 @@
+"""What a server is to its cluster right now: one word, decided from facts alone."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from k8s_lifecycle.model.facts import CONTROL_PLANE_MANIFESTS, Facts, Server, View
+from k8s_lifecycle.model.spec import Spec
+
+
+class Condition(Enum):
+    """The conditions of a server that the spec names."""
+
+    SILENT = "did not answer"
+    BARE = "is bare"
+    MEMBER = "is a member"
+    HALF_INITIALISED = "holds an init that did not finish"
+    LEFTOVER = "holds a join that did not finish, and nobody counts on it"
+    LEARNER = "is an etcd learner whose join did not finish"
+    UNFINISHED_VOTER = "is a voting etcd member whose join did not finish"
+    REINSTALLED_VOTER = "was reinstalled, and etcd still counts on it"
+    FOREIGN = "belongs to another cluster"
+    STOPPED = "holds a control plane whose API does not answer"
+
+
+def conditions(spec: Spec, facts: Facts, servers: list[str]) -> dict[str, Condition]:
+    """Return the condition of each of these servers."""
+    return {server: condition(spec, facts, server) for server in servers}
+
+
+def condition(spec: Spec, facts: Facts, name: str) -> Condition:
+    """Return what this server is to its cluster."""
+    server = facts.servers.get(name)
+    if server is None:
+        return Condition.SILENT
+    control_plane = name in spec.control_plane.servers
+    if facts.cluster is None:
+        return _without_cluster(server, control_plane)
+    if server.ca and server.ca != facts.cluster.ca:
+        return Condition.FOREIGN
+    if control_plane:
+        return _control_plane(spec, facts.cluster, server)
+    return _worker(spec, facts.cluster, server)
+
+
+def _without_cluster(server: Server, control_plane: bool) -> Condition:
+    if server.bare:
+        return Condition.BARE
+    if server.runs_control_plane:
+        return Condition.STOPPED
+    return Condition.HALF_INITIALISED if control_plane else Condition.LEFTOVER
+
+
+def _control_plane(spec: Spec, view: View, server: Server) -> Condition:
+    member = view.member(spec.node_name(server.id))
+    if member is None:
+        if server.bare:
+            return Condition.BARE
+        return Condition.LEFTOVER if server.ca or not server.etcd_data else Condition.FOREIGN
+    if member.learner:
+        return Condition.LEARNER
+    if not server.etcd_data:
+        return Condition.REINSTALLED_VOTER
+    if view.members is not None and len(view.members) == 1 and missing_phases(spec, view):
+        return Condition.HALF_INITIALISED
+    node = view.nodes.get(spec.node_name(server.id))
+    labelled = node is not None and "node-role.kubernetes.io/control-plane" in node.labels
+    complete = server.manifests >= CONTROL_PLANE_MANIFESTS and server.kubelet_conf and labelled
+    return Condition.MEMBER if complete else Condition.UNFINISHED_VOTER
+
+
+def _worker(spec: Spec, view: View, server: Server) -> Condition:
+    if server.bare:
+        return Condition.BARE
+    if server.etcd_data or server.manifests & CONTROL_PLANE_MANIFESTS:
+        return Condition.FOREIGN
+    registered = spec.node_name(server.id) in view.nodes
+    return Condition.MEMBER if registered and server.kubelet_conf else Condition.LEFTOVER
+
+
+def missing_phases(spec: Spec, view: View) -> list[str]:
+    """Return what `kubeadm init` makes in the API and a living API says is not there."""
+    disabled = {
+        "coredns": spec.kubeadm.cluster.get("dns", {}).get("disabled", False),
+        "kube_proxy": spec.kubeadm.cluster.get("proxy", {}).get("disabled", False),
+    }
+    needed = ("kubeadm_config", "kubelet_config", "cluster_info", "bootstrap_rbac", "coredns", "kube_proxy")
+    return [phase for phase in needed if not view.phases.get(phase) and not disabled.get(phase)]

@@ -1,0 +1,296 @@
+"""Decide what turns these servers into the cluster that the spec asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from k8s_lifecycle.decision.condition import Condition, conditions, missing_phases
+from k8s_lifecycle.decision.plan import Plan, Step, Wave, waves
+from k8s_lifecycle.model import addon, kubeadm_config
+from k8s_lifecycle.model.facts import Facts, Node, Server, View
+from k8s_lifecycle.model.spec import Assignment, Spec
+from k8s_lifecycle.model.versions import Version
+
+STARTUP_TAINT = kubeadm_config.STARTUP_TAINT
+JOINS_AGAIN = {Condition.LEFTOVER, Condition.LEARNER}
+
+Assignments = Mapping[str, Assignment]
+Conditions = Mapping[str, Condition]
+
+
+def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[str] | None = None) -> Plan:
+    """Plan a provision.
+
+    assignments: every server that the spec names or allows, by minion id. only: the servers that may be
+    changed (a join that a server asked for); None: all of them.
+    """
+    state = conditions(spec, facts, list(assignments))
+    refusals = _refusals(spec, facts, assignments, state)
+    if refusals:
+        return Plan(spec.name, "provision", refusals=refusals)
+    waiting = _waits(facts, state)
+    if waiting.steps:
+        return Plan(spec.name, "provision", waves=(waiting,), partial=True)
+    todo = {server: state[server] for server in assignments if only is None or server in only}
+    blocked = _blocked(spec, facts, todo)
+    first = _initialiser(spec, state)
+    joining = _joining(spec, assignments, todo, first)
+    version = target_version(spec, facts.cluster)
+    fresh = [server for server in (*_initialising(facts, todo, first), *joining, *_spares(spec, facts, assignments, todo))]
+    return Plan(
+        spec.name,
+        "provision",
+        waves=waves(
+            _clean_up(todo),
+            _preflight(fresh, todo),
+            _prepare(spec, fresh, version),
+            _init(spec, facts, state, first),
+            _cluster_wide(spec, facts, first),
+            _control_planes(assignments, todo, joining, version),
+            _workers(spec, assignments, joining, version),
+            _settle(spec, facts, assignments, todo, [*_initialising(facts, todo, first), *joining]),
+            _leftover_admissions(facts, first),
+        ),
+        blocked=blocked,
+        notes=_notes(spec, facts),
+    )
+
+
+def target_version(spec: Spec, view: View | None) -> str:
+    """Return the version for a bare server: the spec's, but never newer than the running API server.
+
+    https://kubernetes.io/releases/version-skew-policy/: a kubelet must not be newer than its API server,
+    and kubeadm's join does not object to one.
+    """
+    wanted = spec.kubernetes.version
+    return wanted if view is None else str(min(Version.parse(wanted), Version.parse(view.version)))
+
+
+def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditions) -> tuple[str, ...]:
+    control_planes = spec.control_plane.servers
+    refusals = [
+        f"{server}: reading its facts failed: {error} — mend that, then run again"
+        for server, error in facts.failed.items()
+        if server in control_planes
+    ]
+    authorities = {view.ca: view.seen_by for view in facts.views}
+    if len(authorities) > 1:
+        refusals.append(
+            f"{' and '.join(sorted(authorities.values()))} run different clusters (their CAs differ) — "
+            "decide which one is the cluster, and take the other server's back-up before you reset it"
+        )
+    if facts.cluster is None:
+        refusals += _refusals_without_cluster(control_planes, facts, assignments, state)
+    elif facts.cluster.configuration:
+        refusals += [str(problem) for problem in kubeadm_config.drift(spec, facts.cluster.configuration)]
+    return tuple(refusals)
+
+
+def _refusals_without_cluster(
+    control_planes: Collection[str], facts: Facts, assignments: Assignments, state: Conditions
+) -> list[str]:
+    refusals = [
+        f"{server} did not answer, and no API server was found: it may hold the cluster, so there is no init — "
+        f"bring its minion back, or take it out of control_plane.servers"
+        for server in control_planes
+        if state[server] is Condition.SILENT and server not in facts.failed
+    ]
+    started = [server for server in control_planes if state[server] not in (Condition.BARE, Condition.SILENT)]
+    unfinished = [server for server in started if state[server] is Condition.HALF_INITIALISED]
+    if len(unfinished) > 1:
+        refusals.append(
+            f"{', '.join(unfinished)} each hold a part of a control plane and no API server answers — "
+            "start the one that runs etcd, or restore the cluster from a back-up"
+        )
+    living = [
+        server
+        for server in assignments
+        if server not in control_planes and (found := facts.servers.get(server)) and not found.bare
+    ]
+    if living and not [server for server in started if state[server] is Condition.STOPPED]:
+        refusals.append(
+            f"{', '.join(living)} still hold the credentials of a cluster, but no control plane server does: "
+            "this is a restore of its etcd and CA, not an init — restore them from the back-up, or reset those "
+            "servers (`kubeadm reset`) if that cluster is given up"
+        )
+    return refusals
+
+
+def _waits(facts: Facts, state: Conditions) -> Wave:
+    running = [
+        Step("wait_kubeadm", name, f"kubeadm {server.kubeadm['verb']} is running (pid {server.kubeadm['pid']})")
+        for name, server in facts.servers.items()
+        if server.kubeadm and name in state
+    ]
+    starting = [
+        Step("wait_api", name, f"its control plane is complete, but the API does not answer: {facts.servers[name].api_error}")
+        for name, condition in state.items()
+        if condition is Condition.STOPPED and facts.cluster is None and name not in {step.server for step in running}
+    ]
+    return Wave("wait for what is running", (*running, *starting), window=len(running) + len(starting))
+
+
+def _blocked(spec: Spec, facts: Facts, todo: Conditions) -> dict[str, str]:
+    """Return who is left out and why. A silent server that is a node already has nothing to join."""
+    nodes = facts.cluster.nodes if facts.cluster else {}
+    remedies = {
+        Condition.SILENT: "bring its minion back and run again; nothing was decided about it",
+        Condition.FOREIGN: "it holds data that is not this cluster's: look at it, then `kubeadm reset` it yourself",
+        Condition.REINSTALLED_VOTER: "remove its dead etcd member behind the quorum proof first",
+    }
+    return {
+        server: facts.failed.get(server) or f"{condition.value} — {remedies[condition]}"
+        for server, condition in todo.items()
+        if condition in remedies and not (condition is Condition.SILENT and spec.node_name(server) in nodes)
+    }
+
+
+def _initialiser(spec: Spec, state: Conditions) -> str:
+    """Return the server that initialises, or the control plane that acts for the cluster."""
+    order = (Condition.HALF_INITIALISED, Condition.MEMBER, Condition.BARE)
+    servers = spec.control_plane.servers
+    ranked = (server for condition in order for server in servers if state[server] is condition)
+    return next(ranked, servers[0])
+
+
+def _initialising(facts: Facts, todo: Conditions, first: str) -> list[str]:
+    return [first] if first in todo and facts.cluster is None else []
+
+
+def _joining(spec: Spec, assignments: Assignments, todo: Conditions, first: str) -> list[str]:
+    """Return who joins, control planes first, in the order of the spec."""
+    wanted = [
+        server
+        for server, condition in todo.items()
+        if (condition is Condition.BARE or condition in JOINS_AGAIN)
+        and assignments[server].role != "spare"
+        and server != first
+    ]
+    control_planes = [server for server in spec.control_plane.servers if server in wanted]
+    return control_planes + sorted(server for server in wanted if server not in control_planes)
+
+
+def _spares(spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions) -> list[str]:
+    version = target_version(spec, facts.cluster)
+    return [
+        server
+        for server, condition in todo.items()
+        if assignments[server].role == "spare"
+        and condition is Condition.BARE
+        and not _prepared(facts.servers[server], version)
+    ]
+
+
+def _prepared(server: Server, version: str) -> bool:
+    installed = (server.packages.get(package) for package in ("kubeadm", "kubelet", "kubectl"))
+    return server.containerd_active and all((have or "").startswith(f"{version}-") for have in installed)
+
+
+def _clean_up(todo: Conditions) -> Wave:
+    steps = [
+        Step("remove_learner" if condition is Condition.LEARNER else "reset", server, f"it {condition.value}")
+        for server, condition in todo.items()
+        if condition in JOINS_AGAIN
+    ]
+    return Wave("clean up", tuple(steps), window=1)
+
+
+def _preflight(fresh: list[str], todo: Conditions) -> Wave:
+    bare = [server for server in fresh if todo[server] is Condition.BARE]
+    steps = tuple(Step("preflight", server, "new to the cluster") for server in bare)
+    return Wave("preflight", steps, window=len(steps))
+
+
+def _prepare(spec: Spec, fresh: list[str], version: str) -> Wave:
+    steps = tuple(
+        Step("prepare", server, f"operating system, containerd and kubeadm {version}", {"version": version})
+        for server in fresh
+    )
+    return Wave("prepare", steps, window=len(steps), budget=spec.limits.failures_allowed(len(steps)))
+
+
+def _init(spec: Spec, facts: Facts, state: Conditions, first: str) -> Wave:
+    if facts.cluster is None and state[first] is Condition.BARE:
+        reason = "no server of the cluster holds anything of it: the first control plane"
+    elif state[first] is Condition.HALF_INITIALISED:
+        missing = f": {', '.join(missing_phases(spec, facts.cluster))} missing" if facts.cluster else ""
+        reason = f"it {state[first].value}{missing}"
+    else:
+        return Wave("init", ())
+    return Wave("init", (Step("init", first, reason, {"version": target_version(spec, facts.cluster)}),))
+
+
+def _cluster_wide(spec: Spec, facts: Facts, first: str) -> list[Wave]:
+    view = facts.cluster
+    wanted = addon.content_hash(spec)
+    steps = []
+    if wanted and (view is None or view.phases.get("network_addon") != wanted):
+        steps.append(Step("network_addon", first, f"{spec.network_addon.kind} as in the spec"))
+    if view is not None and view.auto_approve:
+        steps.append(Step("restrict_bootstrap", first, "any bootstrap token may ask for any node's name"))
+    return [Wave("cluster", tuple(steps))]
+
+
+def _control_planes(assignments: Assignments, todo: Conditions, joining: list[str], version: str) -> Wave:
+    unfinished = [
+        Step("finish_join", server, f"it {condition.value}: never reset")
+        for server, condition in todo.items()
+        if condition is Condition.UNFINISHED_VOTER
+    ]
+    steps = [
+        Step("join_control_plane", server, "named in control_plane.servers", {"version": version})
+        for server in joining
+        if assignments[server].role == "control-plane"
+    ]
+    return Wave("control planes, one by one", (*unfinished, *steps))
+
+
+def _workers(spec: Spec, assignments: Assignments, joining: list[str], version: str) -> Wave:
+    steps = tuple(
+        Step("join_worker", server, f"allowed by pool {assignments[server].pool}", {"version": version})
+        for server in joining
+        if assignments[server].role == "worker"
+    )
+    return Wave("workers", steps, window=spec.limits.concurrency, budget=spec.limits.failures_allowed(len(steps)))
+
+
+def _settle(spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions, new: list[str]) -> Wave:
+    nodes = facts.cluster.nodes if facts.cluster else {}
+    steps = []
+    for server in todo:
+        assignment = assignments[server]
+        node = nodes.get(spec.node_name(server))
+        if server in new and assignment.role != "spare":
+            steps.append(Step("settle", server, "a new node: labels, taints, smoke check"))
+        elif node is not None and (differs := _differences(spec, assignment, node)):
+            steps.append(Step("settle", server, differs))
+    return Wave("settle", tuple(steps), window=spec.limits.concurrency, budget=spec.limits.failures_allowed(len(steps)))
+
+
+def _differences(spec: Spec, assignment: Assignment, node: Node) -> str:
+    """Return how a node's labels and taints differ from its pool's; empty when they do not."""
+    pool = spec.pools[assignment.pool] if assignment.pool else None
+    labels = pool.labels if pool else {}
+    have = {(taint["key"], taint.get("value", ""), taint["effect"]) for taint in node.taints}
+    taints = {(taint.key, taint.value, taint.effect) for taint in (pool.taints if pool else ())}
+    found = [f"label {key}" for key, value in labels.items() if node.labels.get(key) != value]
+    found += [f"taint {key}" for key, value, effect in taints if (key, value, effect) not in have]
+    if any(key == STARTUP_TAINT for key, _, _ in have):
+        found.append("startup taint: its smoke check has not passed yet")
+    return ", ".join(found)
+
+
+def _leftover_admissions(facts: Facts, first: str) -> Wave:
+    left = facts.cluster.admissions if facts.cluster else ()
+    steps = tuple(
+        Step("revoke", first, f"admission of {admission['minion']} was left behind", {"token_id": admission["token_id"]})
+        for admission in left
+    )
+    return Wave("revoke admissions", steps, window=max(1, len(steps)))
+
+
+def _notes(spec: Spec, facts: Facts) -> tuple[str, ...]:
+    view = facts.cluster
+    if view is None or view.version == spec.kubernetes.version:
+        return ()
+    return (f"the cluster runs {view.version}, the spec asks for {spec.kubernetes.version}: provision never upgrades",)
