@@ -81,12 +81,6 @@ def port(server: Server) -> str:
     return f"vb-{server.id}"
 
 
-def forget_port(server: Server) -> None:
-    """Remove the port of a server that has ended; the kernel does it too, but later than a new start."""
-    if port(server) in _links():
-        _ip("link", "delete", port(server))
-
-
 def cut(layout: Layout, one: str, other: str) -> None:
     """Drop all traffic between two servers, two datacenters, or a server and a datacenter."""
     if one == other:

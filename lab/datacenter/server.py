@@ -111,13 +111,12 @@ def start(server: Server, layout: Layout, binds: Sequence[str] = ()) -> None:
     """Begin to boot the server; `wait_booted` waits for the end of it."""
     control_groups.kill(server.id)
     control_groups.create(server.id)
-    network.forget_port(server)
     network.register(server)
     place = directory(server)
     mounted = place / "root"
     words = [
         *network.enter(), "unshare", "--mount", "--propagation=private", "--cgroup", "--",
-        _BOOT, root(server), tree(server), place / "work", mounted,
+        _BOOT, root(server), tree(server), place / "work", mounted, network.port(server),
         *_nspawn_options(server, mounted), f"--network-bridge={server.datacenter}", *binds,
     ]  # fmt: skip
     with (place / "console.log").open("ab") as console:
@@ -147,13 +146,11 @@ def stop(server: Server) -> None:
         os.kill(first, _POWER_OFF)
         ended = f"{server.id} to shut down (lab/dc kill {server.id} cuts its power)"
         wait_until(ended, lambda: not control_groups.processes(server.id), STOP_SECONDS)
-    network.forget_port(server)
 
 
 def kill(server: Server) -> None:
     """Cut the server's power: every process ends at once, the disk stays as it is."""
     control_groups.kill(server.id)
-    network.forget_port(server)
 
 
 def enter(server: Server, command: Sequence[str], environment: dict[str, str] | None = None) -> list[str]:
