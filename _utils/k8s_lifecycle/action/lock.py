@@ -29,7 +29,12 @@ def acquire(run: Run) -> Task:
         run.tell("locked", fence=run.fence)
         return
     yield from release(run)
-    raise Failure(run.spec.name, "taking the lock", _holder(run, answers), "wait for that run, or stop it, then run again")
+    raise Failure(
+        run.spec.name,
+        "taking the lock",
+        _holder(run, answers),
+        "wait for that run, or stop it, then run again",
+    )
 
 
 def keep(run: Run) -> Task:
@@ -44,7 +49,9 @@ def keep(run: Run) -> Task:
         if _held(run, answers):
             good = run.fleet.now()
         elif run.fleet.now() - good > SECONDS - RENEW_EVERY or _taken(answers):
-            raise Failure(run.spec.name, "keeping the lock", _holder(run, answers), "see that run, then run again")
+            raise Failure(
+                run.spec.name, "keeping the lock", _holder(run, answers), "see that run, then run again"
+            )
 
 
 def release(run: Run) -> Task:
@@ -65,7 +72,9 @@ def _claims(run: Run) -> list[Call]:
 
 def _held(run: Run, answers: Sequence[Answer]) -> bool:
     said = [answer.value for answer in answers if answer.ok]
-    enough = any(claim["lease"] for claim in said) or len(said) >= majority(len(run.spec.control_plane.servers))
+    enough = any(claim["lease"] for claim in said) or len(said) >= majority(
+        len(run.spec.control_plane.servers)
+    )
     return bool(said) and enough and all(claim["mine"] for claim in said)
 
 
@@ -75,7 +84,9 @@ def _taken(answers: Sequence[Answer]) -> bool:
 
 def _holder(run: Run, answers: Sequence[Answer]) -> str:
     for answer in answers:
-        claims: list[dict[str, Any] | None] = [answer.value["lease"], answer.value["server"]] if answer.ok else []
+        claims: list[dict[str, Any] | None] = (
+            [answer.value["lease"], answer.value["server"]] if answer.ok else []
+        )
         for claim in claims:
             if claim and claim["holder"] != run.holder:
                 left = f"for at most {claim['seconds_left']:.0f} s more unless renewed"

@@ -95,7 +95,9 @@ def through_control_plane(
             return answer.value
         errors.append(f"{server}: {answer.error}")
     said = "\n".join(errors) or "no control plane server answers"
-    raise Failure(run.spec.name, function, said, "bring one control plane's minion and API server back, run again")
+    raise Failure(
+        run.spec.name, function, said, "bring one control plane's minion and API server back, run again"
+    )
 
 
 def value_of(answer: Answer, tried: str, remedy: str) -> Any:

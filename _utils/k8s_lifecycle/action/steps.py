@@ -38,7 +38,9 @@ def preflight(run: Run, step: Step) -> Task:
     )
     problems = value_of(answer, "preflight", RUN_AGAIN)
     if problems:
-        raise Failure(step.server, "preflight", "; ".join(problems), "mend these, then run again; nothing was touched")
+        raise Failure(
+            step.server, "preflight", "; ".join(problems), "mend these, then run again; nothing was touched"
+        )
 
 
 def prepare(run: Run, step: Step) -> Task:
@@ -58,7 +60,10 @@ def prepare(run: Run, step: Step) -> Task:
         "addresses": addresses,
     }
     answer = yield Call(
-        step.server, "state.apply", {"mods": "k8s.server", "pillar": {"k8s": pillar}, "queue": True}, timeout=900
+        step.server,
+        "state.apply",
+        {"mods": "k8s.server", "pillar": {"k8s": pillar}, "queue": True},
+        timeout=900,
     )
     value_of(answer, "state.apply k8s.server", RUN_AGAIN)
 
@@ -100,7 +105,9 @@ def join_worker(run: Run, step: Step) -> Task:
 
 def finish_join(run: Run, step: Step) -> Task:
     """Finish the join of a server that already votes in etcd: it must not be reset."""
-    answer = yield run.change(step.server, "k8s_kubeadm.finish_join", KUBEADM_TIMEOUT, spec=run.spec.to_dict())
+    answer = yield run.change(
+        step.server, "k8s_kubeadm.finish_join", KUBEADM_TIMEOUT, spec=run.spec.to_dict()
+    )
     value_of(answer, "finishing its join", RUN_AGAIN)
     yield from _votes(run, step)
     yield from _ready(run, step)
@@ -240,7 +247,8 @@ def _judge(run: Run, step: Step, answer: Answer, tried: str) -> Task:
 def _members(run: Run, avoid: str = "") -> Task:
     said: dict[str, Any] = yield from through_control_plane(run, "k8s_etcd.members", avoid=avoid)
     return [
-        Member(member["name"], member["id"], member["learner"], member["healthy"]) for member in said["members"]
+        Member(member["name"], member["id"], member["learner"], member["healthy"])
+        for member in said["members"]
     ]
 
 
@@ -250,7 +258,9 @@ def _etcd_gate(run: Run, step: Step) -> Task:
     while reasons := ready_to_grow((yield from _members(run, avoid=step.server))):
         run.waits_for(step, f"etcd before the join: {'; '.join(reasons)}")
         if run.fleet.now() > deadline:
-            raise Failure(step.server, "waiting for a healthy etcd", "; ".join(reasons), "mend etcd, then run again")
+            raise Failure(
+                step.server, "waiting for a healthy etcd", "; ".join(reasons), "mend etcd, then run again"
+            )
         yield Sleep(2)
 
 
@@ -264,7 +274,9 @@ def _votes(run: Run, step: Step) -> Task:
             return
         run.waits_for(step, f"etcd member {node} to vote and be healthy")
         if run.fleet.now() > deadline:
-            raise Failure(step.server, "waiting for its etcd member", f"not voting after {READY_TIMEOUT} s", RUN_AGAIN)
+            raise Failure(
+                step.server, "waiting for its etcd member", f"not voting after {READY_TIMEOUT} s", RUN_AGAIN
+            )
         yield Sleep(2)
 
 
@@ -272,7 +284,9 @@ def _ready(run: Run, step: Step) -> Task:
     """Wait until the server's node is Ready."""
     node = run.spec.node_name(step.server)
     run.waits_for(step, f"node {node} to be Ready")
-    yield from through_control_plane(run, "k8s_api.wait_ready", READY_TIMEOUT + 30, node=node, timeout=READY_TIMEOUT)
+    yield from through_control_plane(
+        run, "k8s_api.wait_ready", READY_TIMEOUT + 30, node=node, timeout=READY_TIMEOUT
+    )
 
 
 VERBS: Verbs = {

@@ -70,7 +70,8 @@ class Plan:
                     "wave": wave.name,
                     "at once": wave.window,
                     "steps": [
-                        {"verb": step.verb, "server": step.server, "reason": step.reason} for step in wave.steps
+                        {"verb": step.verb, "server": step.server, "reason": step.reason}
+                        for step in wave.steps
                     ],
                 }
                 for wave in self.waves

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from k8s_lifecycle.decision.condition import Condition, conditions, missing_phases
 from k8s_lifecycle.decision.plan import Plan, Step, Wave, waves
 from k8s_lifecycle.model import addon, kubeadm_config
+from k8s_lifecycle.model.drift import drift
 from k8s_lifecycle.model.facts import Facts, Node, Server, View
 from k8s_lifecycle.model.spec import Assignment, Spec
 from k8s_lifecycle.model.versions import Version
@@ -36,7 +37,10 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     first = _initialiser(spec, state)
     joining = _joining(spec, assignments, todo, first)
     version = target_version(spec, facts.cluster)
-    fresh = [server for server in (*_initialising(facts, todo, first), *joining, *_spares(spec, facts, assignments, todo))]
+    fresh = [
+        server
+        for server in (*_initialising(facts, todo, first), *joining, *_spares(spec, facts, assignments, todo))
+    ]
     return Plan(
         spec.name,
         "provision",
@@ -82,7 +86,7 @@ def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditi
     if facts.cluster is None:
         refusals += _refusals_without_cluster(control_planes, facts, assignments, state)
     elif facts.cluster.configuration:
-        refusals += [str(problem) for problem in kubeadm_config.drift(spec, facts.cluster.configuration)]
+        refusals += [str(problem) for problem in drift(spec, facts.cluster.configuration)]
     return tuple(refusals)
 
 
@@ -118,14 +122,22 @@ def _refusals_without_cluster(
 
 def _waits(facts: Facts, state: Conditions) -> Wave:
     running = [
-        Step("wait_kubeadm", name, f"kubeadm {server.kubeadm['verb']} is running (pid {server.kubeadm['pid']})")
+        Step(
+            "wait_kubeadm", name, f"kubeadm {server.kubeadm['verb']} is running (pid {server.kubeadm['pid']})"
+        )
         for name, server in facts.servers.items()
         if server.kubeadm and name in state
     ]
     starting = [
-        Step("wait_api", name, f"its control plane is complete, but the API does not answer: {facts.servers[name].api_error}")
+        Step(
+            "wait_api",
+            name,
+            f"its control plane is complete, but the API does not answer: {facts.servers[name].api_error}",
+        )
         for name, condition in state.items()
-        if condition is Condition.STOPPED and facts.cluster is None and name not in {step.server for step in running}
+        if condition is Condition.STOPPED
+        and facts.cluster is None
+        and name not in {step.server for step in running}
     ]
     return Wave("wait for what is running", (*running, *starting), window=len(running) + len(starting))
 
@@ -251,7 +263,9 @@ def _workers(spec: Spec, assignments: Assignments, joining: list[str], version: 
         for server in joining
         if assignments[server].role == "worker"
     )
-    return Wave("workers", steps, window=spec.limits.concurrency, budget=spec.limits.failures_allowed(len(steps)))
+    return Wave(
+        "workers", steps, window=spec.limits.concurrency, budget=spec.limits.failures_allowed(len(steps))
+    )
 
 
 def _settle(spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions, new: list[str]) -> Wave:
@@ -264,7 +278,12 @@ def _settle(spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions
             steps.append(Step("settle", server, "a new node: labels, taints, smoke check"))
         elif node is not None and (differs := _differences(spec, assignment, node)):
             steps.append(Step("settle", server, differs))
-    return Wave("settle", tuple(steps), window=spec.limits.concurrency, budget=spec.limits.failures_allowed(len(steps)))
+    return Wave(
+        "settle",
+        tuple(steps),
+        window=spec.limits.concurrency,
+        budget=spec.limits.failures_allowed(len(steps)),
+    )
 
 
 def _differences(spec: Spec, assignment: Assignment, node: Node) -> str:
@@ -283,7 +302,12 @@ def _differences(spec: Spec, assignment: Assignment, node: Node) -> str:
 def _leftover_admissions(facts: Facts, first: str) -> Wave:
     left = facts.cluster.admissions if facts.cluster else ()
     steps = tuple(
-        Step("revoke", first, f"admission of {admission['minion']} was left behind", {"token_id": admission["token_id"]})
+        Step(
+            "revoke",
+            first,
+            f"admission of {admission['minion']} was left behind",
+            {"token_id": admission["token_id"]},
+        )
         for admission in left
     )
     return Wave("revoke admissions", steps, window=max(1, len(steps)))
@@ -293,4 +317,6 @@ def _notes(spec: Spec, facts: Facts) -> tuple[str, ...]:
     view = facts.cluster
     if view is None or view.version == spec.kubernetes.version:
         return ()
-    return (f"the cluster runs {view.version}, the spec asks for {spec.kubernetes.version}: provision never upgrades",)
+    return (
+        f"the cluster runs {view.version}, the spec asks for {spec.kubernetes.version}: provision never upgrades",
+    )

@@ -130,7 +130,9 @@ class Facts:
         return max([0, *seen, *(claim.fence for claim in claims if claim)])
 
 
-def observe(answers: Mapping[str, Mapping[str, Any]], missing: frozenset[str], failed: Mapping[str, str]) -> Facts:
+def observe(
+    answers: Mapping[str, Mapping[str, Any]], missing: frozenset[str], failed: Mapping[str, str]
+) -> Facts:
     """Build facts from what `k8s_server.facts` returned on each server.
 
     answers: the return of each server that answered, by minion id; missing: who did not answer;

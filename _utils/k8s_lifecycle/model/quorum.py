@@ -66,7 +66,9 @@ def prove(members: Sequence[Member], act: Act, name: str) -> Proof:
     if not voters_after or len(up_after) < needed_after:
         after = f"after it {len(up_after)} of {len(voters_after)} voting members would be healthy"
         down = [member.name or f"unnamed {member.id}" for member in voters_after if member not in up]
-        return Proof(Answer.NO, (f"{after}, {needed_after} are needed", *(f"{member} is down" for member in down)))
+        return Proof(
+            Answer.NO, (f"{after}, {needed_after} are needed", *(f"{member} is down" for member in down))
+        )
     return Proof(Answer.YES, (f"{len(up_after)} healthy of {len(voters_after)}, {needed_after} needed",))
 
 

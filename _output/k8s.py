@@ -1,0 +1,92 @@
+"""Show the reports of the ``k8s`` runner to people; ``--out=json`` shows the same data to programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Data = Mapping[str, Any]
+
+
+def __virtual__() -> str:
+    return "k8s"
+
+
+def output(data: Any, **_kwargs: Any) -> str:
+    """
+    Return a report as text.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.plan dc1-prod --out=k8s
+    """
+    if not isinstance(data, Mapping):
+        return str(data)
+    if "error" in data:
+        return f"refused: {data['error']}" if data.get("retcode") == 2 else f"failed: {data['error']}"  # noqa: PLR2004
+    return "\n".join(VIEWS[data["view"]](data))
+
+
+def _validate(data: Data) -> Iterator[str]:
+    yield from data["problems"]
+    if not data["problems"]:
+        yield f"valid: {', '.join(data['clusters']) or 'no cluster matches'}"
+
+
+def _plan(data: Data) -> Iterator[str]:
+    for number, wave in enumerate(data["waves"], 1):
+        at_once = f", {wave['at once']} at once" if wave["at once"] > 1 else ""
+        yield f"wave {number}: {wave['wave']} ({len(wave['steps'])} steps{at_once})"
+        for step in wave["steps"]:
+            yield f"  {step['verb']:20} {step['server']:20} {step['reason']}"
+    if data["partial"]:
+        yield "then it looks again and plans the rest"
+    if not (data["waves"] or data["refusals"]):
+        yield f"{data['cluster']}: nothing to do"
+    yield from _obstacles(data)
+
+
+def _obstacles(data: Data) -> Iterator[str]:
+    for refusal in data["refusals"]:
+        yield f"refused: {refusal}"
+    for server, why in data["blocked"].items():
+        yield f"blocked: {server}: {why}"
+    for note in data["notes"]:
+        yield f"note: {note}"
+
+
+def _run(data: Data) -> Iterator[str]:
+    failed = [step for step in data["steps"] if "failed" in step]
+    took = f"{len(data['steps'])} steps, {len(failed)} failed (run {data['run']})"
+    yield f"{data['cluster']}: {data['operation']} {'is done' if data['ok'] else 'is not done'}: {took}"
+    for step in failed:
+        yield f"failed: {step['verb']} {step['failed']}"
+    if data["failure"]:
+        yield f"failed: {data['failure']}"
+    yield from _obstacles(data)
+
+
+def _status(data: Data) -> Iterator[str]:
+    for name, cluster in data["clusters"].items():
+        healthy = "healthy" if cluster["healthy"] else "not healthy"
+        yield f"{name}: {healthy}, version {cluster['version'] or 'unknown'}"
+        for server, is_ in cluster["servers"].items():
+            place = is_["pool"] or is_["role"]
+            mark = " " if is_["ok"] else "!"
+            yield f"{mark} {server:20} {place:15} {is_['node'] or '-':10} {is_['version'] or '-':10} {is_['server']}"
+        for member, state in cluster["etcd"].items():
+            yield f"{' ' if state == 'voter' else '!'} {member:20} etcd {state}"
+        if cluster["lock"]:
+            yield f"  locked by {cluster['lock']}"
+        for drift in cluster["drift"]:
+            yield f"! drift: {drift}"
+
+
+def _verify(data: Data) -> Iterator[str]:
+    for check in data["checks"]:
+        yield f"{'ok  ' if check['ok'] else 'FAIL'} {check['what']:30} {check['detail']}"
+
+
+VIEWS = {"validate": _validate, "plan": _plan, "run": _run, "status": _status, "verify": _verify}
