@@ -1,5 +1,4 @@
-"""
-External pillar that gives each server the spec of its cluster.
+"""External pillar that gives each server the spec of its cluster.
 
 Master configuration:
 
@@ -8,8 +7,8 @@ Master configuration:
     ext_pillar:
       - k8s_clusters: /srv/pillar/clusters
 
-The directory has one YAML file per cluster; docs/spec-reference.md lists its keys. Which cluster, role and pool a
-server gets is decided by its minion id; its grains can only take it out of a pool, never put it into one.
+The directory has one YAML file per cluster; docs/spec-reference.md lists its keys. Which cluster, role and
+pool a server gets is decided by its minion id; its grains can only take it out of a pool.
 """
 
 from typing import Any
@@ -17,22 +16,17 @@ from typing import Any
 from k8s_lifecycle.model import spec as specs
 
 __virtualname__ = "k8s_clusters"
+__grains__: dict[str, Any]
 
 
-def __virtual__() -> str:
-    """Load everywhere: it needs nothing but files."""
-    return __virtualname__
-
-
-def ext_pillar(minion_id: str, pillar: dict[str, Any], directory: str) -> dict[str, Any]:  # noqa: ARG001
-    """
-    Return `k8s` with cluster, role, pool and spec of a server.
+def ext_pillar(minion_id: str, pillar: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Return `k8s` with cluster, role, pool and spec of a server.
 
     A server that no usable cluster names may belong to a broken one, so it is told what is wrong with those.
     It gets nothing when all clusters are sound.
     """
     catalogue = specs.load(directory)
-    place = catalogue.assignment(minion_id, __grains__)  # type: ignore[name-defined]  # noqa: F821
+    place = catalogue.assignment(minion_id, __grains__)
     if place is not None:
         return {
             "k8s": {

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from k8s_lifecycle.model.schema import Problem
 from k8s_lifecycle.model.settings import Spec
 
-READS = ("control_plane.servers", "pools", "spares")
+READS = ("control_plane.servers", "pools.*.servers", "spares")
 
 
 @dataclass(frozen=True)

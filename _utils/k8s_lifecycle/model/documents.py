@@ -10,6 +10,8 @@ from k8s_lifecycle.model.schema import Problem
 
 def read_yaml(file: Path) -> tuple[Any, list[Problem]]:
     """Return what a YAML file holds and what is wrong with its text."""
+    if file.suffix != ".yaml":
+        return None, [_problem(file, None, "is not read", f"rename it to {file.stem}.yaml")]
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from k8s_lifecycle.model.schema import Scalar
+from k8s_lifecycle.model.schema import Scalar, ValueProblemError
 from k8s_lifecycle.model.versions import Version
 
 DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -19,7 +19,7 @@ _REFERENCE = rf"({_HOST_PORT}/)?[a-z0-9]+([._/-]+[a-z0-9]+)*"
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise ValueError(f"is {_type_name(value)}, not text; YAML needs quotes around it")
+    raise ValueProblemError(f"is {_type_name(value)}, not text; YAML needs quotes around it")
 
 
 def _type_name(value: Any) -> str:
@@ -35,7 +35,7 @@ def _matching(pattern: str, wrong: str) -> Callable[[Any], str]:
 
     def check(value: Any) -> str:
         if compiled.fullmatch(_text(value)) is None:
-            raise ValueError(wrong)
+            raise ValueProblemError(wrong)
         return str(value)
 
     return check
@@ -46,9 +46,9 @@ def _whole(minimum: int, maximum: int) -> Callable[[Any], int]:
 
     def check(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError("is not a whole number")
+            raise ValueProblemError("is not a whole number")
         if not minimum <= value <= maximum:
-            raise ValueError("is out of range")
+            raise ValueProblemError("is out of range")
         return value
 
     return check
@@ -82,11 +82,11 @@ def url(*schemes: str, example: str) -> Scalar:
     def check(value: Any) -> str:
         parts = urlsplit(_text(value))
         if parts.scheme not in schemes or not parts.netloc:
-            raise ValueError(
+            raise ValueProblemError(
                 f"is not a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}"
             )
         if "@" in parts.netloc:
-            raise ValueError("has a user or password in it, and a spec is no place for secrets")
+            raise ValueProblemError("has a user or password in it, and a spec is no place for secrets")
         return str(value)
 
     return Scalar(label, f"write a URL such as {example}", check)
@@ -96,11 +96,11 @@ def _cidr(value: Any) -> str:
     try:
         network = ipaddress.ip_network(_text(value), strict=False)
     except ValueError as error:
-        raise ValueError("is not a network") from error
+        raise ValueProblemError("is not a network") from error
     if network.version != 4:  # noqa: PLR2004
-        raise ValueError("is an IPv6 network, which is not supported yet")
+        raise ValueProblemError("is an IPv6 network, which is not supported yet")
     if str(network) != value:
-        raise ValueError(f"is not the first address of a network; its network is {network}")
+        raise ValueProblemError(f"is not the first address of a network; its network is {network}")
     return str(network)
 
 
@@ -108,51 +108,51 @@ def _address(value: Any) -> str:
     try:
         return str(ipaddress.IPv4Address(_text(value)))
     except ValueError as error:
-        raise ValueError("is not an IPv4 address") from error
+        raise ValueProblemError("is not an IPv4 address") from error
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("is not a truth value")
+        raise ValueProblemError("is not a truth value")
     return value
 
 
 def _version(value: Any) -> str:
     if isinstance(value, float | int) and not isinstance(value, bool):
-        raise ValueError("is a number: a version has three parts")
+        raise ValueProblemError("is a number: a version has three parts")
     try:
         return str(Version.parse(_text(value)))
     except ValueError as error:
-        raise ValueError("is not a version") from error
+        raise ValueProblemError("is not a version") from error
 
 
 def _count_or_share(value: Any) -> int | str:
-    if isinstance(value, str) and re.fullmatch(r"(100|[1-9]?\d)%", value):
+    if isinstance(value, str) and re.fullmatch(r"(100|[1-9]\d?)%", value):
         return value
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("is neither a count nor a percentage")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueProblemError("is neither a count nor a percentage")
     return value
 
 
 def _scalar_text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"is {_type_name(value)}, not text or a whole number")
+        raise ValueProblemError(f"is {_type_name(value)}, not text or a whole number")
     return str(value)
 
 
 def _passthrough(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError("is not a mapping")
+        raise ValueProblemError("is not a mapping")
     _require_plain(value, "")
     return dict(value)
 
 
 def _require_plain(value: Any, where: str) -> None:
-    """Raise ValueError unless the value survives JSON as it is."""
+    """Raise ValueProblemError unless the value survives JSON as it is."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise ValueError(
+                raise ValueProblemError(
                     f"has the key {key!r}, which is {_type_name(key)}; YAML needs quotes around it"
                 )
             _require_plain(item, f"{where}.{key}" if where else key)
@@ -160,12 +160,16 @@ def _require_plain(value: Any, where: str) -> None:
         for item in value:
             _require_plain(item, where)
     elif value is not None and not isinstance(value, str | int | float | bool):
-        raise ValueError(f"has a {type(value).__name__} at {where}; YAML needs quotes around it")
+        raise ValueProblemError(f"has a {type(value).__name__} at {where}; YAML needs quotes around it")
 
 
 ADDRESS = Scalar("an IPv4 address", "write an IPv4 address such as 10.11.0.100", _address)
 CIDR = Scalar("an IPv4 network", "write a network such as 10.244.0.0/16", _cidr)
-CLUSTER_NAME = text("a cluster name", DNS_LABEL, "dc1-prod (lower case letters, digits and '-')")
+CLUSTER_NAME = Scalar(
+    "a cluster name",
+    "name the file after the cluster, such as dc1-prod.yaml: lower case letters, digits and '-'",
+    _matching(DNS_LABEL, "is not a cluster name"),
+)
 COMPONENT = text("a repository component", r"[A-Za-z0-9][A-Za-z0-9./+-]*", "main")
 COUNT_OR_SHARE = Scalar(
     "a count or a percentage", 'write a count such as 1, or a share such as "10%"', _count_or_share

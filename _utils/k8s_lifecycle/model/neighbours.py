@@ -1,4 +1,4 @@
-"""What must hold between clusters: no server in two of them, nothing shared that a datacenter has only once."""
+"""What must hold between clusters: no server in two, nothing shared that a datacenter has only once."""
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +32,10 @@ def _between(problem: Problem, cluster: str, *others: str) -> Problem:
     return replace(problem.within(cluster), clusters=(cluster, *dict.fromkeys(others)))
 
 
+def _named(spec: Spec) -> str:
+    return f"{spec.name} in datacenter {spec.datacenter}"
+
+
 def _virtual_router(spec: Spec, other: Spec) -> Iterator[Problem]:
     number = spec.control_plane.endpoint.virtual_router_id
     if (
@@ -41,7 +45,7 @@ def _virtual_router(spec: Spec, other: Spec) -> Iterator[Problem]:
     ):
         yield Problem(
             f"{ENDPOINT}.virtual_router_id",
-            f"{number} is also that of {other.name} in datacenter {other.datacenter}",
+            f"{number} is also that of {_named(other)}",
             "write a number from 1 to 255 that the datacenter has not used",
         )
 
@@ -51,7 +55,7 @@ def _address(spec: Spec, other: Spec) -> Iterator[Problem]:
     if spec.name > other.name and address is not None and address == other.control_plane.endpoint.address:
         yield Problem(
             f"{ENDPOINT}.address",
-            f"{address} is also that of {other.name} in datacenter {other.datacenter}",
+            f"{address} is also that of {_named(other)}",
             "write a free address",
         )
 
@@ -63,7 +67,7 @@ def _address_in_network(spec: Spec, other: Spec) -> Iterator[Problem]:
         if address is not None and ipaddress.ip_address(address) in ipaddress.ip_network(network):
             yield Problem(
                 f"{ENDPOINT}.address",
-                f"{address} is inside networks.{name} {network} of {other.name} in datacenter {other.datacenter}",
+                f"{address} is inside networks.{name} {network} of {_named(other)}",
                 "write an address of the servers' own network",
             )
 
@@ -78,7 +82,7 @@ def _networks(spec: Spec, other: Spec) -> Iterator[Problem]:
             if ours.overlaps(theirs):
                 yield Problem(
                     f"networks.{name}",
-                    f"{ours} overlaps networks.{their_name} {theirs} of {other.name} in datacenter {other.datacenter}",
+                    f"{ours} overlaps networks.{their_name} {theirs} of {_named(other)}",
                     "write networks that are apart",
                 )
 

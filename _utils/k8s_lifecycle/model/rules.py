@@ -197,24 +197,24 @@ def _pods_have_room(spec: Spec) -> Iterator[Problem]:
     if bits < 0:
         yield Problem(
             path,
-            f"{spec.networks.node_prefix} is a larger network than networks.pods {pods}",
+            f"{spec.networks.node_prefix} is larger than networks.pods {pods}",
             f"write a number above {pods.prefixlen}",
         )
     elif bits > LARGEST_NODE_SHARE:
         yield Problem(
             path,
-            f"{spec.networks.node_prefix} divides {pods} into more shares than kube-controller-manager takes",
+            f"{spec.networks.node_prefix} divides {pods} into more shares than Kubernetes can count",
             f"write at most {pods.prefixlen + LARGEST_NODE_SHARE}",
         )
     elif 2**bits < nodes:
         yield Problem(
             "networks.pods",
-            f"{pods} has room for {2**bits} nodes of /{spec.networks.node_prefix}, and the spec names {nodes} servers",
+            f"{pods} has room for {2**bits} nodes (networks.node_prefix), and {nodes} servers are named",
             "write a larger network, or a longer networks.node_prefix",
         )
 
 
-@rule("networks.node_prefix", "kubelet", "pools")
+@rule("networks.node_prefix", "kubelet", "pools.*.kubelet")
 def _nodes_have_room(spec: Spec) -> Iterator[Problem]:
     addresses = 2 ** (32 - spec.networks.node_prefix) - 2
     kubelets = [
@@ -226,7 +226,7 @@ def _nodes_have_room(spec: Spec) -> Iterator[Problem]:
         if isinstance(pods, int) and pods > addresses:
             yield Problem(
                 f"{path}.maxPods",
-                f"{pods} pods do not fit into the {addresses} addresses of a node (networks.node_prefix {spec.networks.node_prefix})",
+                f"{pods} pods do not fit into a node's {addresses} addresses (networks.node_prefix)",
                 f"write at most {addresses}, or a shorter networks.node_prefix",
             )
 
@@ -248,7 +248,7 @@ def _addon_is_complete(spec: Spec) -> Iterator[Problem]:
         yield from reader.problems
 
 
-@rule("pools")
+@rule("pools.*.labels")
 def _labels_are_ours(spec: Spec) -> Iterator[Problem]:
     for name, pool in spec.pools.items():
         for key in filter(RESERVED_LABELS.fullmatch, pool.labels):
@@ -259,7 +259,7 @@ def _labels_are_ours(spec: Spec) -> Iterator[Problem]:
             )
 
 
-@rule("pools")
+@rule("pools.*.taints")
 def _taints_are_ours(spec: Spec) -> Iterator[Problem]:
     for name, pool in spec.pools.items():
         seen: set[tuple[str, str]] = set()
@@ -285,6 +285,6 @@ def _forwarding_stays_on(spec: Spec) -> Iterator[Problem]:
             yield Problem(f"sysctl.{key}", "Kubernetes needs it to be 1, and it is set already", "remove it")
 
 
-@rule("kubelet", "pools", "kubeadm", "kube_proxy")
+@rule("kubelet", "pools.*.kubelet", "kubeadm", "kube_proxy")
 def _owned_fields_stay(spec: Spec) -> Iterator[Problem]:
     yield from owned_fields(spec)

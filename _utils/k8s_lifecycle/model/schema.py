@@ -1,11 +1,14 @@
 """Settings as a table: one dataclass field holds a key's type, default, check and documentation.
 
-A class decorated with `settings` is read with `Reader.section`, written with `plain` and documented with `rows`.
-A value that cannot be read becomes `BROKEN` and its path is remembered, so that reading goes on and every mistake
-is reported at once, each of them once.
+A class decorated with `settings` is read by `Reader.section`, written by `plain` and documented by `rows`.
+A value that cannot be read becomes `BROKEN` and its path is remembered, so that reading goes on and every
+mistake is reported at once, each of them once.
 """
 
+from __future__ import annotations
+
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Protocol, TypeVar, dataclass_transform
@@ -13,6 +16,10 @@ from typing import Any, Protocol, TypeVar, dataclass_transform
 BROKEN: Any = type("Broken", (), {"__repr__": lambda _: "BROKEN"})()
 
 T = TypeVar("T")
+
+
+class ValueProblemError(Exception):
+    """A value is wrong; the message continues 'the value ...'."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Problem:
         """Return the mistake as one line for people."""
         return f"{self.path}: {self.wrong} — {self.remedy}"
 
-    def within(self, cluster: str) -> "Problem":
+    def within(self, cluster: str) -> Problem:
         """Return the same mistake as one of this cluster's file."""
         path = f"{cluster}.yaml: {self.path}" if self.path else f"{cluster}.yaml"
         return replace(self, path=path, clusters=(cluster,))
@@ -41,7 +48,11 @@ class Kind(Protocol):
     def label(self) -> str:
         """Return the name of the type, as the reference shows it."""
 
-    def read(self, reader: "Reader", path: str, value: Any) -> Any:
+    @property
+    def remedy(self) -> str:
+        """Return what to write."""
+
+    def read(self, reader: Reader, path: str, value: Any) -> Any:
         """Return the checked value, or `BROKEN` after telling the reader what is wrong."""
 
     def sections(self) -> Iterator[tuple[str, Any]]:
@@ -85,13 +96,13 @@ class Reader:
         return BROKEN
 
     def is_sound(self, path: str) -> bool:
-        """Tell whether nothing at, above or below a path is broken."""
-        return not any(_is_within(path, broken) or _is_within(broken, path) for broken in self._broken)
+        """Tell whether nothing at, above or below a path is broken; `*` in it stands for any key."""
+        return not any(_related(path, broken) for broken in self._broken)
 
     def section(self, cls: type[T], path: str, value: Any) -> T:
         """Return settings of a class from a mapping; what is broken in them is `BROKEN`."""
         if not isinstance(value, Mapping):
-            return self.fail(path, f"{shown(value)} is not a mapping", "write keys and values below it")  # type: ignore[no-any-return]
+            return self.fail(path, f"{shown(value)} is not a mapping", Section(cls).remedy)  # type: ignore[no-any-return]
         entries: dict[str, Field[Any]] = {entry.name: entry for entry in fields(cls)}  # type: ignore[arg-type]
         meant = self._unknown_keys(path, [key for key in value if key not in entries], entries)
         return cls(
@@ -113,7 +124,7 @@ class Reader:
                 self._broken.add(join(path, guess))
         return meant
 
-    def _key(self, path: str, entry: "Field[Any]", value: Any, misspelt: bool) -> Any:
+    def _key(self, path: str, entry: Field[Any], value: Any, misspelt: bool) -> Any:
         """Return the value of one key; an empty one counts as not written."""
         declared: Setting = entry.metadata["setting"]
         here = join(path, entry.name)
@@ -123,7 +134,7 @@ class Reader:
             return BROKEN
         default = _default_of(entry)
         if default is MISSING:
-            return self.fail(here, "missing", f"write {declared.kind.label}: {_first_sentence(declared.doc)}")
+            return self.fail(here, "missing", declared.kind.remedy)
         return default if default is None else declared.kind.read(self, here, default)
 
 
@@ -133,6 +144,12 @@ class Section:
 
     cls: Any
     label: str = "a mapping"
+
+    @property
+    def remedy(self) -> str:
+        """Return what to write."""
+        keys = [row.path for row in rows(self.cls) if row.required and "." not in row.path]
+        return f"write a mapping with {' and '.join(keys)}" if keys else "write keys and values below it"
 
     def read(self, reader: Reader, path: str, value: Any) -> Any:
         """Return the settings."""
@@ -155,10 +172,15 @@ class ListOf:
         """Return the name of the type."""
         return f"a list of {plural(self.item.label)}"
 
+    @property
+    def remedy(self) -> str:
+        """Return what to write."""
+        return f"write {self.label}, in [brackets]"
+
     def read(self, reader: Reader, path: str, value: Any) -> Any:
         """Return a tuple, or `BROKEN` if any item is."""
         if not isinstance(value, list | tuple):
-            return reader.fail(path, f"{shown(value)} is not a list", f"write {self.label}, in [brackets]")
+            return reader.fail(path, f"{shown(value)} is not a list", self.remedy)
         if len(value) < self.minimum:
             return reader.fail(path, "the list is empty", f"write {self.label}, at least {self.minimum}")
         items = tuple(self.item.read(reader, f"{path}[{index}]", item) for index, item in enumerate(value))
@@ -182,10 +204,15 @@ class MapOf:
         """Return the name of the type."""
         return f"a mapping of {plural(self.key.label)} to {plural(self.value.label)}"
 
+    @property
+    def remedy(self) -> str:
+        """Return what to write."""
+        return f"write {self.label}"
+
     def read(self, reader: Reader, path: str, value: Any) -> Any:
         """Return a dictionary, or `BROKEN` if any key is; broken values stay in it as such."""
         if not isinstance(value, Mapping):
-            return reader.fail(path, f"{shown(value)} is not a mapping", f"write {self.label}")
+            return reader.fail(path, f"{shown(value)} is not a mapping", self.remedy)
         items = {
             self.key.read(reader, join(path, str(key)), key): self.value.read(
                 reader, join(path, str(key)), item
@@ -202,7 +229,7 @@ class MapOf:
 
 @dataclass(frozen=True)
 class Scalar:
-    """A single value that a function checks; the function raises ValueError with what is wrong."""
+    """A single value that a function checks; the function raises ValueProblemError."""
 
     label: str
     remedy: str
@@ -212,7 +239,7 @@ class Scalar:
         """Return the checked value."""
         try:
             return self.check(value)
-        except ValueError as error:
+        except ValueProblemError as error:
             return reader.fail(path, f"{shown(value)} {error}", self.remedy)
 
     def sections(self) -> Iterator[tuple[str, Any]]:
@@ -268,11 +295,14 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """Return a value as its author would recognise it, shortened."""
+    """Return a value as its author would recognise it."""
     if isinstance(value, bool):
         return f"{str(value).lower()} (a truth value)"
-    text = f"'{value}'" if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return f"'{value}'" if isinstance(value, str) else "nothing" if value is None else str(value)
 
 
 def plural(label: str) -> str:
@@ -281,13 +311,15 @@ def plural(label: str) -> str:
     return noun if label.startswith(("a list", "a mapping")) else f"{noun}s"
 
 
-def _default_of(entry: "Field[Any]") -> Any:
+def _default_of(entry: Field[Any]) -> Any:
     return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
-def _first_sentence(doc: str) -> str:
-    return doc.partition(". ")[0].rstrip(".")
+def _related(path: str, other: str) -> bool:
+    """Tell whether two paths are the same or one leads to the other."""
+    pairs = zip(_steps(path), _steps(other), strict=False)
+    return all(first == second or "*" in (first, second) for first, second in pairs)
 
 
-def _is_within(path: str, parent: str) -> bool:
-    return path == parent or path.startswith((f"{parent}.", f"{parent}[")) or parent == ""
+def _steps(path: str) -> list[str]:
+    return [step for step in re.split(r"[.\[\]]", path) if step]

@@ -4,6 +4,8 @@ docs/spec-reference.md is generated from these classes, so the texts here are wr
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -44,7 +46,7 @@ class Endpoint:
     )
     port: int = setting(
         kinds.whole(1, 65535),
-        "The port clients connect to. For a managed endpoint it is haproxy's own, since 6443 is the API server's.",
+        "The port clients connect to. A managed endpoint has one of its own, since 6443 is the API server's.",
         default=8443,
     )
     virtual_router_id: int | None = setting(
@@ -71,7 +73,7 @@ class ControlPlane:
 
     servers: tuple[str, ...] = setting(
         ListOf(kinds.MINION, minimum=1),
-        "The minion ids of the control plane servers, an odd number of them. Named one by one, never by a glob.",
+        "The minion ids of the control plane servers, an odd number of them, each by name.",
     )
     schedulable: bool = setting(
         kinds.FLAG,
@@ -103,7 +105,7 @@ class Pool:
     )
     grains: Mapping[str, str] = setting(
         MapOf(kinds.GRAIN, kinds.SCALAR_TEXT),
-        "Only servers with these grains are in the pool. A grain narrows what `servers` names and never widens it.",
+        "Only servers with these grains are in the pool: grains narrow `servers`, they never add any.",
         default={},
     )
     labels: Mapping[str, str] = setting(
@@ -117,7 +119,8 @@ class Pool:
     )
     join: str = setting(
         kinds.choice("auto", "provision"),
-        "`auto`: a new server of the pool joins by its own highstate. `provision`: only when an operator runs provision.",
+        "`auto`: a new server of the pool joins by its own highstate. "
+        "`provision`: only when an operator runs provision.",
         default="auto",
     )
     max_unavailable: int = setting(
@@ -177,8 +180,7 @@ class NetworkAddon:
     )
     values: Mapping[str, Any] = setting(
         kinds.PASSTHROUGH,
-        "What the addon's manifest is rendered with. For `flannel`: `image`, `cni_plugin_image` (both required), "
-        "`backend` (`vxlan` or `host-gw`), `interface`.",
+        "What the addon's manifest is rendered with. For `flannel`: see below.",
         default={},
     )
 
@@ -244,7 +246,7 @@ class Images:
     )
     mirrors: Mapping[str, tuple[str, ...]] = setting(
         MapOf(kinds.HOST_PORT, ListOf(kinds.WEB_URL, minimum=1)),
-        "For each registry, the URLs to pull from instead, in order. `_default` stands for every other registry.",
+        "For each registry, the URLs to pull from instead, in order. `_default` stands for all others.",
         default={},
     )
 
@@ -282,9 +284,15 @@ class Limits:
     )
     max_failures: int | str = setting(
         kinds.COUNT_OR_SHARE,
-        "After how many failed workers nothing new is started, as a count or as a share of the workers of the run.",
+        "After how many failed workers nothing new starts: a count, or a share of the workers of the run.",
         default=1,
     )
+
+    def failures_allowed(self, servers: int) -> int:
+        """Return how many of so many servers may fail before nothing new is started."""
+        if isinstance(self.max_failures, str):
+            return servers * int(self.max_failures.rstrip("%")) // 100
+        return self.max_failures
 
 
 @settings
@@ -356,6 +364,10 @@ class Spec:
         """Return the version that the cluster should run."""
         return Version.parse(self.kubernetes.version)
 
+    def at_version(self, version: str) -> "Spec":
+        """Return this spec for another Kubernetes version: the one that the cluster runs now."""
+        return replace(self, kubernetes=replace(self.kubernetes, version=version))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as plain data, defaults filled in; `spec.from_dict` reads it back."""
         data: dict[str, Any] = plain(self)
@@ -372,15 +384,22 @@ class Spec:
             return "control-plane"
         if self.pool_of(server, grains) is not None:
             return "worker"
-        return "spare" if any(fnmatchcase(server, pattern) for pattern in self.spares) else None
+        return "spare" if _names(self.spares, server) else None
 
     def pool_of(self, server: str, grains: Mapping[str, Any] | None = None) -> str | None:
-        """Return the pool of a worker. Grains, if given, must have what the pool asks for: they only narrow."""
+        """Return the pool of a worker; grains, if given, must have what the pool asks for."""
         for name, pool in self.pools.items():
-            if any(fnmatchcase(server, pattern) for pattern in pool.servers):
+            if _names(pool.servers, server):
                 return name if grains is None or _has(grains, pool.grains) else None
         return None
 
 
 def _has(grains: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
     return all(key in grains and str(grains[key]) == value for key, value in wanted.items())
+
+
+def _names(patterns: tuple[str, ...], server: str) -> bool:
+    """Tell whether ids or globs name a server; ids first, since thousands of them are compared."""
+    return server in patterns or any(
+        fnmatchcase(server, pattern) for pattern in patterns if "*" in pattern or "?" in pattern
+    )

@@ -1,6 +1,7 @@
 """Cluster specs: reading them, checking them, finding the one a server belongs to.
 
-The table of settings is in `settings`, what must hold within a cluster in `rules`, between clusters in `neighbours`.
+The table of settings is in `settings`; what must hold within a cluster is in `rules`, between clusters in
+`neighbours`.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ __all__ = [
     "ControlPlane",
     "Endpoint",
     "Flannel",
-    "InvalidSpec",
+    "InvalidSpecError",
     "Pool",
     "Problem",
     "Spec",
@@ -32,10 +33,10 @@ __all__ = [
 ]
 
 
-class InvalidSpec(ValueError):
+class InvalidSpecError(ValueError):
     """A spec cannot be used; the message has every problem on a line of its own."""
 
-    def __init__(self, problems: "list[Problem]") -> None:
+    def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
 
@@ -70,20 +71,20 @@ class Catalogue:
         return [problem for problem in self.problems if cluster in problem.clusters]
 
     def spec(self, cluster: str) -> Spec:
-        """Return the spec of a cluster; raise InvalidSpec with what to do if there is none that can be used."""
+        """Return the spec of a cluster; raise InvalidSpecError if none can be used."""
         if cluster in self.specs:
             return self.specs[cluster]
         known = {*self.specs, *(name for problem in self.problems for name in problem.clusters)}
         guess = closest(cluster, known)
         remedy = f"did you mean '{guess}'?" if guess else f"known: {', '.join(sorted(known)) or 'none'}"
-        raise InvalidSpec(
+        raise InvalidSpecError(
             self.problems_of(cluster) or [Problem(str(self.directory), f"there is no {cluster}.yaml", remedy)]
         )
 
     def select(
         self, cluster: str | None = None, datacenter: str | None = None, environment: str | None = None
     ) -> list[Spec]:
-        """Return the specs that match everything given; raise InvalidSpec if a named cluster has none."""
+        """Return the specs that match everything given; or InvalidSpecError for a cluster that has none."""
         specs = list(self.specs.values()) if cluster is None else [self.spec(cluster)]
         return [
             spec
@@ -99,18 +100,17 @@ def parse(name: str, mapping: Any) -> tuple[Spec | None, list[Problem]]:
 
 
 def from_dict(mapping: Mapping[str, Any]) -> Spec:
-    """Return the spec that `Spec.to_dict` gave; raise InvalidSpec if it is none."""
+    """Return the spec that `Spec.to_dict` gave; raise InvalidSpecError if it is none."""
     name = str(mapping.get("name"))
     spec, problems = parse(name, mapping)
     if spec is None:
-        raise InvalidSpec(problems)
+        raise InvalidSpecError(problems)
     return spec
 
 
 def load(directory: str | Path) -> Catalogue:
     """Return the clusters of a directory with one YAML file each, read again when a file changed."""
-    files = sorted(Path(directory).glob("*.yaml"))
-    states = [(file, file.stat()) for file in files]
+    states = [(file, file.stat()) for file in sorted(Path(directory).glob("*.y*ml"))]
     return _load(Path(directory), tuple((file, state.st_mtime_ns, state.st_size) for file, state in states))
 
 
@@ -118,6 +118,10 @@ def load(directory: str | Path) -> Catalogue:
 def _load(directory: Path, files: tuple[tuple[Path, int, int], ...]) -> Catalogue:
     drafts: dict[str, tuple[Spec, Reader]] = {}
     problems: list[Problem] = []
+    if not directory.is_dir():
+        problems.append(
+            Problem(str(directory), "is not a directory", "write the one with the clusters' files")
+        )
     for file, *_ in files:
         mapping, mistakes = read_yaml(file)
         problems += mistakes

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 OLDEST_SUPPORTED_MINOR = 34
 KUBELET_MINORS_BEHIND = 3
 
-# kubeadm's own choice per minor (cmd/kubeadm/app/constants, `PauseVersion`); a wrong one only costs a second image.
+# kubeadm's own choice: `PauseVersion` in cmd/kubeadm/app/constants. A wrong one costs a second image.
 _PAUSE_BY_MINOR = {34: "3.10.1", 35: "3.10.1"}
 _PAUSE_SINCE = "3.10.2"
 
@@ -33,6 +33,7 @@ class Version:
         return cls(*(int(part) for part in match.groups()))
 
     def __str__(self) -> str:
+        """Return the version as package versions and specs have it."""
         return f"{self.major}.{self.minor}.{self.patch}"
 
     @property
@@ -54,13 +55,15 @@ class Version:
 def kubelet_skew(kubelet: Version, apiserver: Version) -> str | None:
     """Return why a kubelet may not talk to an API server, or None if it may.
 
-    A kubelet is never newer than the API server and at most three minors older. For a patch the policy sets no order;
-    this product keeps kubelets at or below the API server's patch too, so that an upgrade has one direction.
+    A kubelet is never newer than the API server and at most three minors older. The policy has no order for
+    patches; this product keeps kubelets at or below the API server's, so that an upgrade has one direction.
     """
     if kubelet > apiserver:
         return f"kubelet {kubelet} is newer than the API server {apiserver}"
     if kubelet.major != apiserver.major or apiserver.minor - kubelet.minor > KUBELET_MINORS_BEHIND:
-        return f"kubelet {kubelet} is more than {KUBELET_MINORS_BEHIND} minors older than the API server {apiserver}"
+        return (
+            f"kubelet {kubelet} is over {KUBELET_MINORS_BEHIND} minors older than the API server {apiserver}"
+        )
     return None
 
 
@@ -73,15 +76,10 @@ def control_plane_skew(apiservers: Iterable[Version]) -> str | None:
 
 
 def upgrade_objection(current: Version, target: Version) -> str | None:
-    """Return why kubeadm cannot upgrade a control plane in one go, or None if it can: forwards, at most one minor."""
+    """Return why kubeadm cannot upgrade a control plane in one go, or None: forwards, at most one minor."""
     if target < current:
         return f"{target} is older than the running {current}: Kubernetes cannot be downgraded"
     if target.major != current.major or target.minor - current.minor > 1:
         following = f"{current.major}.{current.minor + 1}"
         return f"{target} skips minors: from {current} kubeadm goes to a {following} first"
     return None
-
-
-def joining_version(wanted: Version, apiserver: Version) -> Version:
-    """Return the version a new node must have: what the spec wants, never more than the API server has."""
-    return min(wanted, apiserver)
