@@ -5,7 +5,6 @@ docs/spec-reference.md is generated from these classes, so the texts here are wr
 
 from collections.abc import Mapping
 from dataclasses import replace
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
