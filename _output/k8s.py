@@ -75,7 +75,8 @@ def _status(data: Data) -> Iterator[str]:
         for server, is_ in cluster["servers"].items():
             place = is_["pool"] or is_["role"]
             mark = " " if is_["ok"] else "!"
-            yield f"{mark} {server:20} {place:15} {is_['node'] or '-':10} {is_['version'] or '-':10} {is_['server']}"
+            node = f"{is_['node'] or '-':10} {is_['version'] or '-':10}"
+            yield f"{mark} {server:20} {place:15} {node} {is_['server']}"
         for member, state in cluster["etcd"].items():
             yield f"{' ' if state == 'voter' else '!'} {member:20} etcd {state}"
         if cluster["lock"]:

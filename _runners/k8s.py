@@ -48,7 +48,7 @@ def _reports(view: str) -> Callable[[Callable[..., dict[str, Any]]], Callable[..
             arguments = {name: value for name, value in kwargs.items() if not name.startswith("__pub")}
             try:
                 report = command(*args, **arguments)
-            except (specs.InvalidSpec, Failure) as refusal:
+            except (specs.InvalidSpecError, Failure) as refusal:
                 report = {"error": str(refusal), "retcode": 2}
             except Exception as fault:
                 log.exception("k8s.%s failed", command.__name__)

@@ -80,17 +80,18 @@ class Run:
 
 
 def through_control_plane(
-    run: Run, function: str, timeout: float = 60, avoid: str = "", **arguments: Any
+    run: Run, function: str, arguments: Mapping[str, Any], seconds: float = 60, avoid: str = ""
 ) -> Task:
     """Call a function on a control-plane server, on the next one where one cannot; return its value.
 
-    Any healthy one will do, none is special. avoid: a server that must not be the one that acts.
+    Any healthy one will do, none is special. seconds: how long each may take. avoid: a server that must not
+    be the one that acts.
     """
     errors = []
     for server in run.acting():
         if server == avoid:
             continue
-        answer: Answer = yield Call(server, function, arguments, timeout)
+        answer: Answer = yield Call(server, function, arguments, seconds)
         if answer.ok:
             return answer.value
         errors.append(f"{server}: {answer.error}")

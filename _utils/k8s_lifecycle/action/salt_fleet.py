@@ -10,6 +10,7 @@ from typing import Any
 
 import salt.client
 import salt.utils.minions
+
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome, Ticket
 
 
@@ -27,11 +28,12 @@ class SaltFleet:
     """The fleet on Salt's event bus: one listener for every job of a run.
 
     A silent minion is told apart from a busy one by asking for the job (`saltutil.find_job`): a minion that
-    answers 'not running' twice lost the job, one that does not answer at all for `SILENCE` seconds is missing.
+    answers 'not running' twice lost the job; one that does not answer for `SILENCE` seconds is missing.
     """
 
     ASK_AFTER = 8.0
     ASK_EVERY = 6.0
+    ABSENT = 2
     SILENCE = 30.0
 
     def __init__(self, opts: Mapping[str, Any]) -> None:
@@ -76,7 +78,7 @@ class SaltFleet:
             )
             jid = published["jid"] if published else ""
             error = "" if jid else "the master published the job to nobody: is its key accepted?"
-        except Exception as exc:  # noqa: BLE001 - every way in which publishing fails is an answer here
+        except Exception as exc:  # every way in which publishing fails is an answer
             jid, error = "", f"the master could not publish {call.function}: {exc}"
         for ticket, call in job:
             if error:
@@ -104,10 +106,11 @@ class SaltFleet:
             self._ask()
 
     def _answered(self, event: Mapping[str, Any]) -> tuple[Ticket, Answer] | None:
-        parts = event["tag"].split("/")
-        if len(parts) != 5 or parts[3] != "ret":
-            return None
-        jid, server, data = parts[2], parts[4], event["data"]
+        match event["tag"].split("/"):
+            case ["salt", "job", jid, "ret", server]:
+                data = event["data"]
+            case _:
+                return None
         if jid in self._probes:
             self._probed(self._probes[jid], server, data.get("return"))
             return None
@@ -123,7 +126,7 @@ class SaltFleet:
     def _overdue(self) -> tuple[Ticket, Answer] | None:
         now = self.now()
         for key, pending in self._pending.items():
-            if pending.absent >= 2:
+            if pending.absent >= self.ABSENT:
                 reason = "its minion no longer runs the job and returned nothing: was it restarted?"
             elif now - pending.heard > self.SILENCE:
                 reason = f"its minion has not answered for {self.SILENCE:.0f} s"

@@ -113,7 +113,7 @@ class Scheduler:
             wanted = task.generator.send(value)
         except StopIteration as stop:
             task.done(stop.value, None)
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for this task
+        except Exception as error:  # it belongs to whoever waits for this task
             task.done(None, error)
         else:
             self._start(task, wanted)

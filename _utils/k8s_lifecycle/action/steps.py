@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from k8s_lifecycle.action.carry_out import Verbs
@@ -16,6 +17,7 @@ from k8s_lifecycle.model.quorum import ready_to_grow
 
 KUBEADM_TIMEOUT = 600
 READY_TIMEOUT = 180
+SMOKE_TIMEOUT = 180
 ADMISSION_SECONDS = 600
 RUN_AGAIN = "run the same command again: it goes on from what it finds"
 
@@ -79,14 +81,13 @@ def init(run: Run, step: Step) -> Task:
 
 def network_addon(run: Run, step: Step) -> Task:
     """Apply the pod network."""
-    yield from through_control_plane(
-        run, "k8s_api.network_addon", 120, fence=run.fence, spec=run.spec.to_dict()
-    )
+    arguments = {"fence": run.fence, "spec": run.spec.to_dict()}
+    yield from through_control_plane(run, "k8s_api.network_addon", arguments, 120)
 
 
 def restrict_bootstrap(run: Run, step: Step) -> Task:
     """Remove the binding by which any bootstrap token gets a certificate for any node."""
-    yield from through_control_plane(run, "k8s_api.restrict_bootstrap", fence=run.fence)
+    yield from through_control_plane(run, "k8s_api.restrict_bootstrap", {"fence": run.fence})
 
 
 def join_control_plane(run: Run, step: Step) -> Task:
@@ -118,14 +119,8 @@ def remove_learner(run: Run, step: Step) -> Task:
     node = run.spec.node_name(step.server)
     for member in (yield from _members(run, avoid=step.server)):
         if member.name == node and member.learner:
-            yield from through_control_plane(
-                run,
-                "k8s_etcd.remove_member",
-                avoid=step.server,
-                fence=run.fence,
-                name=member.name,
-                member_id=member.id,
-            )
+            arguments = {"fence": run.fence, "name": member.name, "member_id": member.id}
+            yield from through_control_plane(run, "k8s_etcd.remove_member", arguments, avoid=step.server)
     yield from reset(run, step)
 
 
@@ -145,33 +140,36 @@ def settle(run: Run, step: Step) -> Task:
     node = run.spec.node_name(step.server)
     pool = run.spec.pools.get(run.assignments[step.server].pool or "")
     wanted = {
+        "fence": run.fence,
         "node": node,
         "labels": dict(pool.labels) if pool else {},
-        "taints": [taint.to_dict() for taint in pool.taints] if pool else [],
+        "taints": [asdict(taint) for taint in pool.taints] if pool else [],
     }
-    yield from through_control_plane(
-        run, "k8s_api.settle_node", fence=run.fence, remove_startup_taint=False, **wanted
-    )
-    yield from through_control_plane(run, "k8s_csr.approve_serving")
+    yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": False})
+    yield from through_control_plane(run, "k8s_csr.approve_serving", {})
     run.waits_for(step, "a pod on it that resolves a Service name and reaches a pod on another node")
-    checked = yield from through_control_plane(
-        run, "k8s_api.smoke_check", 240, fence=run.fence, spec=run.spec.to_dict(), nodes=[node], timeout=180
-    )
-    if not checked[node]["ok"]:
-        raise Failure(step.server, "smoke check", checked[node]["detail"], RUN_AGAIN)
-    yield from through_control_plane(
-        run, "k8s_api.settle_node", fence=run.fence, remove_startup_taint=True, **wanted
-    )
+    yield from smoke_check(run, [node])
+    yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": True})
+
+
+def smoke_check(run: Run, nodes: list[str]) -> Task:
+    """Run a pod on each node that resolves a Service name and reaches another pod; fail with what it said."""
+    arguments = {"fence": run.fence, "spec": run.spec.to_dict(), "nodes": nodes, "timeout": SMOKE_TIMEOUT}
+    checked = yield from through_control_plane(run, "k8s_api.smoke_check", arguments, SMOKE_TIMEOUT + 60)
+    failed = {node: result["detail"] for node, result in checked.items() if not result["ok"]}
+    if failed:
+        said = "; ".join(f"{node}: {detail}" for node, detail in failed.items())
+        raise Failure(", ".join(failed), "smoke check", said, RUN_AGAIN)
 
 
 def spread_dns(run: Run, step: Step) -> Task:
     """Put the replicas of CoreDNS on different nodes."""
-    yield from through_control_plane(run, "k8s_api.spread_dns", 120, fence=run.fence)
+    yield from through_control_plane(run, "k8s_api.spread_dns", {"fence": run.fence}, 120)
 
 
 def revoke(run: Run, step: Step) -> Task:
     """Revoke an admission that an earlier run left behind."""
-    yield from through_control_plane(run, "k8s_admission.revoke", token_id=step.how["token_id"])
+    yield from through_control_plane(run, "k8s_admission.revoke", {"token_id": step.how["token_id"]})
 
 
 def wait_kubeadm(run: Run, step: Step) -> Task:
@@ -210,25 +208,22 @@ def _join(run: Run, step: Step) -> Task:
         "opening its admission",
         RUN_AGAIN,
     )
-    minted = yield from through_control_plane(
-        run,
-        "k8s_admission.mint",
-        avoid=step.server,
-        fence=run.fence,
-        cluster=run.spec.name,
-        spec=spec.to_dict(),
-        server=step.server,
-        node=run.spec.node_name(step.server),
-        role=assignment.role,
-        pool=assignment.pool,
-        public=opened["public"],
-        addresses=opened["addresses"],
-        ttl=ADMISSION_SECONDS,
-    )
+    admission = {
+        "fence": run.fence,
+        "cluster": run.spec.name,
+        "spec": spec.to_dict(),
+        "server": step.server,
+        "node": run.spec.node_name(step.server),
+        "role": assignment.role,
+        "pool": assignment.pool,
+        "public": opened["public"],
+        "addresses": opened["addresses"],
+        "ttl": ADMISSION_SECONDS,
+    }
+    minted = yield from through_control_plane(run, "k8s_admission.mint", admission, avoid=step.server)
     answer = yield run.change(step.server, "k8s_kubeadm.join", KUBEADM_TIMEOUT, box=minted["box"])
-    yield from through_control_plane(
-        run, "k8s_admission.revoke", avoid=step.server, token_id=minted["token_id"]
-    )
+    token = {"token_id": minted["token_id"]}
+    yield from through_control_plane(run, "k8s_admission.revoke", token, avoid=step.server)
     yield from _judge(run, step, answer, "kubeadm join")
 
 
@@ -245,7 +240,7 @@ def _judge(run: Run, step: Step, answer: Answer, tried: str) -> Task:
 
 
 def _members(run: Run, avoid: str = "") -> Task:
-    said: dict[str, Any] = yield from through_control_plane(run, "k8s_etcd.members", avoid=avoid)
+    said: dict[str, Any] = yield from through_control_plane(run, "k8s_etcd.members", {}, avoid=avoid)
     return [
         Member(member["name"], member["id"], member["learner"], member["healthy"])
         for member in said["members"]
@@ -284,9 +279,8 @@ def _ready(run: Run, step: Step) -> Task:
     """Wait until the server's node is Ready."""
     node = run.spec.node_name(step.server)
     run.waits_for(step, f"node {node} to be Ready")
-    yield from through_control_plane(
-        run, "k8s_api.wait_ready", READY_TIMEOUT + 30, node=node, timeout=READY_TIMEOUT
-    )
+    arguments = {"node": node, "timeout": READY_TIMEOUT}
+    yield from through_control_plane(run, "k8s_api.wait_ready", arguments, READY_TIMEOUT + 30)
 
 
 VERBS: Verbs = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from k8s_lifecycle.action.observe import read_facts
-from k8s_lifecycle.action.run import Failure, Run, through_control_plane
+from k8s_lifecycle.action.run import Failure, Run
 from k8s_lifecycle.action.scheduler import Task
+from k8s_lifecycle.action.steps import smoke_check
 from k8s_lifecycle.decision.status import status
 
 Check = dict[str, Any]
@@ -25,19 +26,15 @@ def verify_cluster(run: Run) -> Task:
     if facts.cluster is None:
         return [*checks, _check("API server", False, "no control plane server's API answers")]
     nodes = sorted(facts.cluster.nodes)
+    run.fence = facts.fence
     try:
-        said = yield from through_control_plane(
-            run,
-            "k8s_api.smoke_check",
-            240,
-            fence=facts.fence,
-            spec=run.spec.to_dict(),
-            nodes=nodes,
-            timeout=180,
-        )
+        yield from smoke_check(run, nodes)
     except Failure as failure:
-        return [*checks, _check("smoke check", False, str(failure))]
-    return [*checks, *(_check(f"pod on {node}", said[node]["ok"], said[node]["detail"]) for node in nodes)]
+        return [*checks, _check("smoke check", False, failure.said)]
+    return [
+        *checks,
+        _check("smoke check", True, f"pods on {', '.join(nodes)} resolve names and reach each other"),
+    ]
 
 
 def _check(what: str, ok: bool, detail: str) -> Check:

@@ -37,10 +37,8 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     first = _initialiser(spec, state)
     joining = _joining(spec, assignments, todo, first)
     version = target_version(spec, facts.cluster)
-    fresh = [
-        server
-        for server in (*_initialising(facts, todo, first), *joining, *_spares(spec, facts, assignments, todo))
-    ]
+    starting = _initialising(facts, todo, first)
+    fresh = [*starting, *joining, *_spares(spec, facts, assignments, todo)]
     return Plan(
         spec.name,
         "provision",
@@ -52,7 +50,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
             _cluster_wide(spec, facts, first),
             _control_planes(assignments, todo, joining, version),
             _workers(spec, assignments, joining, version),
-            _settle(spec, facts, assignments, todo, [*_initialising(facts, todo, first), *joining]),
+            _settle(spec, facts, assignments, todo, [*starting, *joining]),
             _leftover_admissions(facts, first),
         ),
         blocked=blocked,
@@ -94,8 +92,8 @@ def _refusals_without_cluster(
     control_planes: Collection[str], facts: Facts, assignments: Assignments, state: Conditions
 ) -> list[str]:
     refusals = [
-        f"{server} did not answer, and no API server was found: it may hold the cluster, so there is no init — "
-        f"bring its minion back, or take it out of control_plane.servers"
+        f"{server} did not answer, and no API server was found: it may hold the cluster, so there is no "
+        f"init — bring its minion back, or take it out of control_plane.servers"
         for server in control_planes
         if state[server] is Condition.SILENT and server not in facts.failed
     ]
@@ -114,8 +112,8 @@ def _refusals_without_cluster(
     if living and not [server for server in started if state[server] is Condition.STOPPED]:
         refusals.append(
             f"{', '.join(living)} still hold the credentials of a cluster, but no control plane server does: "
-            "this is a restore of its etcd and CA, not an init — restore them from the back-up, or reset those "
-            "servers (`kubeadm reset`) if that cluster is given up"
+            "this is a restore of its etcd and CA, not an init — restore them from the back-up, or "
+            "`kubeadm reset` those servers if that cluster is given up"
         )
     return refusals
 
@@ -147,7 +145,7 @@ def _blocked(spec: Spec, facts: Facts, todo: Conditions) -> dict[str, str]:
     nodes = facts.cluster.nodes if facts.cluster else {}
     remedies = {
         Condition.SILENT: "bring its minion back and run again; nothing was decided about it",
-        Condition.FOREIGN: "it holds data that is not this cluster's: look at it, then `kubeadm reset` it yourself",
+        Condition.FOREIGN: "its data is not this cluster's: look at it, then `kubeadm reset` it yourself",
         Condition.REINSTALLED_VOTER: "remove its dead etcd member behind the quorum proof first",
     }
     return {
@@ -318,5 +316,6 @@ def _notes(spec: Spec, facts: Facts) -> tuple[str, ...]:
     if view is None or view.version == spec.kubernetes.version:
         return ()
     return (
-        f"the cluster runs {view.version}, the spec asks for {spec.kubernetes.version}: provision never upgrades",
+        f"the cluster runs {view.version}, the spec asks for {spec.kubernetes.version}: "
+        "provision never upgrades",
     )
