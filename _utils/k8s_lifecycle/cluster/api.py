@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 import urllib3
 import yaml
 
-from k8s_lifecycle.cluster.wording import brief
+from k8s_lifecycle.wording import brief
 
 try:
     from kubernetes import client as kubernetes_client
@@ -114,7 +114,7 @@ class Api:
         return self._request("POST", path, manifest)
 
     def replace(self, path: str, manifest: Mapping[str, Any]) -> Json:
-        """Replace an object. Raises: `ConflictError` where it changed since its `resourceVersion` was read."""
+        """Replace an object. Raises: `ConflictError` if it changed since its `resourceVersion` was read."""
         return self._request("PUT", path, manifest)
 
     def merge(self, path: str, patch: Mapping[str, Any]) -> Json:

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from k8s_lifecycle.cluster.wording import brief
+from k8s_lifecycle.wording import brief
 
 PKI = Path("/etc/kubernetes/pki/etcd")
 LOCAL = "https://127.0.0.1:2379"

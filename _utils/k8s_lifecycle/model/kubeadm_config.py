@@ -3,6 +3,7 @@
 Reference: https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/
 """
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ API_SERVER_PORT = 6443
 PATCHES = "/etc/kubernetes/patches"
 KUBELET_PATCH = "kubeletconfiguration0+strategic.yaml"
 INIT_TOKEN_TTL = "15m0s"  # noqa: S105
+INIT_TOKEN_DESCRIPTION = "made by kubeadm init, unused"  # noqa: S105
 STARTUP_TAINT = "k8s-lifecycle.io/startup"
 CONTROL_PLANE_TAINT = "node-role.kubernetes.io/control-plane"
 
@@ -93,7 +95,7 @@ def init_documents(spec: Spec, *, server: str, address: str, token: str) -> list
     """Return what `kubeadm init` reads on the first control plane server.
 
     address is the server's own, never a virtual one. kubeadm insists on a bootstrap token and would make one
-    for a day; it gets `token`, which is of no use to anybody after a quarter of an hour.
+    for a day; it gets `token`, with which nobody can log in and which is gone after a quarter of an hour.
     """
     generated = {
         "apiVersion": _KUBEADM,
@@ -101,7 +103,7 @@ def init_documents(spec: Spec, *, server: str, address: str, token: str) -> list
         "nodeRegistration": _registration(spec, server, "control-plane", address),
         "localAPIEndpoint": _api_endpoint(address),
         "bootstrapTokens": [
-            {"token": token, "ttl": INIT_TOKEN_TTL, "description": "made by kubeadm init, unused"}
+            {"token": token, "ttl": INIT_TOKEN_TTL, "usages": ["signing"], "description": INIT_TOKEN_DESCRIPTION}
         ],
         "patches": {"directory": PATCHES},
         "skipPhases": ["show-join-command"],
@@ -115,25 +117,39 @@ def init_documents(spec: Spec, *, server: str, address: str, token: str) -> list
 
 
 def join_documents(
-    spec: Spec, *, server: str, role: str, address: str, api_endpoint: str, token: str, ca_hash: str
+    spec: Spec, *, server: str, role: str, address: str, discovery_file: str, token: str
 ) -> list[dict[str, Any]]:
     """Return what `kubeadm join` reads. It has the token in it.
 
-    address is the server's own, never a virtual one; api_endpoint is host:port of the API to join through;
-    ca_hash is that of the cluster's CA key as kubeadm writes it, 'sha256:...'.
+    address is the server's own, never a virtual one; discovery_file is where the server has the kubeconfig of
+    `discovery_kubeconfig`: the CA comes with the admission, and nothing is believed that the network says.
     """
-    discovery = {"token": token, "apiServerEndpoint": api_endpoint, "caCertHashes": [ca_hash]}
     generated: dict[str, Any] = {
         "apiVersion": _KUBEADM,
         "kind": "JoinConfiguration",
         "nodeRegistration": _registration(spec, server, role, address),
-        "discovery": {"bootstrapToken": discovery},
+        "discovery": {"file": {"kubeConfigPath": discovery_file}, "tlsBootstrapToken": token},
         "patches": {"directory": PATCHES},
         "timeouts": dict(_JOIN_TIMEOUTS),
     }
     if role == "control-plane":
         generated["controlPlane"] = {"localAPIEndpoint": _api_endpoint(address)}
     return [merge(generated, spec.kubeadm.join)]
+
+
+def discovery_kubeconfig(spec: Spec, authority: str) -> dict[str, Any]:
+    """Return the kubeconfig, without credentials, by which a join finds the API and knows it by its CA (PEM)."""
+    cluster = {
+        "server": f"https://{spec.control_plane.endpoint.authority}",
+        "certificate-authority-data": base64.b64encode(authority.encode()).decode(),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": spec.name, "cluster": cluster}],
+        "contexts": [{"name": spec.name, "context": {"cluster": spec.name, "user": ""}}],
+        "current-context": spec.name,
+    }
 
 
 def patches(spec: Spec, pool: str | None) -> dict[str, dict[str, Any]]:
