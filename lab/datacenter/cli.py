@@ -1,6 +1,7 @@
 """The command line: arguments in, one function of the lab called, what it says out."""
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,12 +41,12 @@ def _shield(arguments: Sequence[str]) -> list[str]:
 
 
 def _build(options: argparse.Namespace) -> None:
-    machine.prepare(say)
+    machine.prepare(say, compiling=False)
     root.build(say)
 
 
 def _up(options: argparse.Namespace) -> None:
-    machine.prepare(say)
+    machine.prepare(say, compiling=False)
     current = lab.up(_layout_path(options.layout), say)
     _print_status(current)
 
@@ -92,10 +93,8 @@ def _thaw(options: argparse.Namespace) -> None:
 
 
 def _add(options: argparse.Namespace) -> None:
-    new = layout.Server(
-        options.server, options.datacenter, options.address, options.environment, options.role, options.pool
-    )
-    lab.add(new, not options.pending, say)
+    fields = [field.name for field in dataclasses.fields(layout.Server)]
+    lab.add(layout.Server(**{field: getattr(options, field) for field in fields}), say)
 
 
 def _cut(options: argparse.Namespace) -> None:
@@ -175,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("one")
     cut.add_argument("other")
     add = command("add", _add, "put one more server into the lab")
-    add.add_argument("server")
+    add.add_argument("id", metavar="server")
     add.add_argument("--datacenter", required=True)
     add.add_argument("--address", required=True)
     add.add_argument("--environment")

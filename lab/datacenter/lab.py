@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import control_groups, network, root, salt, server, state
+from . import control_groups, machine_settings, network, root, salt, server, state
 from .deadline import wait_until
 from .errors import LabError
+from .exclusive import exclusive
 from .layout import MASTER, MIRROR, Layout, Server, load
 from .paths import CHECKOUT, KEYS, SERVERS, SITE_APT, SITE_REGISTRY, SITE_WHEELS
 
@@ -18,14 +19,22 @@ Say = Callable[[str], None]
 def up(path: Path, say: Say) -> Layout:
     """Bring up every server of a layout that is not up yet, and wait until each is usable."""
     load(path)
-    state.claim()
-    root.build(say)
-    state.save_layout(path)
-    layout = state.current_layout()
-    network.ensure(layout)
-    start_all(layout.servers.values(), layout, say)
-    wait_answering(layout, layout.minions, say)
+    with exclusive("up"):
+        state.claim()
+        state.save_layout(path)
+        root.build(say)
+        layout = state.current_layout()
+        machine_settings.raise_limits()
+        network.ensure(layout)
+        _bring_up(layout.servers.values(), layout, say)
     return layout
+
+
+def add(new: Server, say: Say) -> None:
+    """Put one more server into the lab, from the same root as all others."""
+    with exclusive("add"):
+        layout = state.add_server(new)
+        _bring_up([new], layout, say)
 
 
 def start_all(servers: Iterable[Server], layout: Layout, say: Say) -> None:
@@ -46,29 +55,20 @@ def start(each: Server, layout: Layout) -> None:
     server.start(each, layout, _binds(each, layout))
 
 
-def add(new: Server, accept_key: bool, say: Say) -> None:
-    """Put one more server into the lab, from the same root as all others."""
-    layout = state.add_server(new)
-    for other in layout.servers.values():
-        _announce(new, other)
-    if accept_key:
-        _accept_key(new, layout)
-    start_all([new], layout, say)
-    if accept_key:
-        wait_answering(layout, [new], say)
-
-
 def down(say: Say) -> None:
-    """Leave nothing of the lab on the machine, whatever state it is in."""
-    for name in control_groups.servers():
-        control_groups.kill(name)
-        control_groups.remove(name)
-    control_groups.remove_lab()
-    network.remove()
-    for directory in (SERVERS, KEYS):
-        if directory.exists():
-            shutil.rmtree(directory)
-    state.release()
+    """Leave nothing of the lab on the machine, whatever state it is in, and without asking any file what that is."""
+    with exclusive("down"):
+        for name in control_groups.servers():
+            control_groups.kill(name)
+            control_groups.remove(name)
+            server.remove_traces(name)
+        control_groups.remove_lab()
+        network.remove()
+        machine_settings.restore_limits()
+        for directory in (SERVERS, KEYS):
+            if directory.exists():
+                shutil.rmtree(directory)
+        state.release()
     say("the lab is down; build/ keeps what it was built from")
 
 
@@ -93,28 +93,23 @@ def wait_answering(layout: Layout, minions: Iterable[Server], say: Say) -> None:
         raise LabError(f"{error}\n  silent: {silent_ones}\n  Look at: lab/dc logs {min(silent)}") from error
 
 
-def _announce(new: Server, other: Server) -> None:
-    """Let a server that has its disk already resolve the new one's name."""
-    if not server.is_prepared(other):
-        return
-    file = server.writable(other, "etc/hosts")
-    line = server.hosts_line(new)
-    if line not in file.read_text().splitlines():
-        with file.open("a") as hosts:
-            hosts.write(f"{line}\n")
-
-
-def _accept_key(new: Server, layout: Layout) -> None:
+def _bring_up(servers: Iterable[Server], layout: Layout, say: Say) -> None:
+    wanted = list(servers)
+    for known in layout.servers.values():
+        if server.is_prepared(known):
+            server.update_hosts(known, layout)
     master = layout.servers[MASTER]
-    salt.accept(server.writable(master, "etc/salt/pki/master"), server.root(master), new.id)
+    if server.is_prepared(master):
+        salt.accept(server.writable(master, ""), server.root(master), layout.minions)
+    start_all(wanted, layout, say)
+    wait_answering(layout, [each for each in wanted if each in layout.minions], say)
 
 
 def _prepare(each: Server, layout: Layout) -> None:
     lower = root.mirror_root() if each.id == MIRROR else root.server_root()
     server.prepare(each, layout, lower)
     if each.id == MASTER:
-        accepted = [minion.id for minion in layout.minions]
-        salt.install_master(server.tree(each), lower, layout, accepted)
+        salt.install_master(server.tree(each), lower, layout)
     elif each.is_minion:
         salt.install_minion(server.tree(each), layout, each)
     server.mark_prepared(each)

@@ -26,7 +26,7 @@ _SERVER_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?")
 _PATHS = ("pillar", "master_config", "minion_config")
 _LOG_LEVELS = ("error", "warning", "info", "debug", "trace")
 _KEYS = ("datacenters", "servers", "names", "log_level_logfile", *_PATHS)
-_SERVER_KEYS = ("datacenter", "address", "environment", "role", "pool")
+_SERVER_KEYS = ("datacenter", "address", "environment", "role", "pool", "pending")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Server:
     environment: str | None = None
     role: str | None = None
     pool: str | None = None
+    pending: bool = False  # its key waits for a person to accept it, as a new server's does
 
     @property
     def is_minion(self) -> bool:
@@ -61,8 +62,8 @@ class Layout:
 
     @property
     def minions(self) -> list[Server]:
-        """The servers that Salt manages."""
-        return [server for server in self.servers.values() if server.is_minion]
+        """The servers that Salt manages: all but the site's own, and those whose key is not accepted."""
+        return [server for server in self.servers.values() if server.is_minion and not server.pending]
 
     def network(self, server: Server) -> ipaddress.IPv4Network:
         """Return the network a server is in."""
@@ -175,6 +176,8 @@ def _server_shape_problems(name: Any, values: Any) -> Iterator[str]:
     for key in ("datacenter", "address"):
         if key not in values:
             yield f"{where}.{key}: missing"
+    if not isinstance(values.get("pending", False), bool):
+        yield f"{where}.pending: {values['pending']!r}; write true or false"
 
 
 def _server_problems(server: Server, networks: Mapping[str, ipaddress.IPv4Network]) -> Iterator[str]:

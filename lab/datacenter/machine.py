@@ -1,15 +1,109 @@
-"""What the machine must have. What is missing is said at once and all together; Debian packages are installed."""
+"""What the machine must have. What it lacks is said at once and all together; Debian packages are installed."""
 
 import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+from . import control_groups, debian
+from .command import run
 from .errors import LabError
+from .paths import BUILD
+
+PACKAGES = ("iproute2", "kmod", "mmdebstrap", "nftables", "openssl", "systemd-container", "util-linux")
+GO = (1, 26)
+_GIB = 2**30
+_DISK_FOR_ROOTS = 4 * _GIB
+# Measured: Go's build cache, module cache and the site's packages and images for two Kubernetes minors.
+_DISK_FOR_COMPILING = 30 * _GIB
+_MEMORY = 4 * _GIB
+# Numbers of the capabilities in linux/capability.h.
+_CAPABILITIES = {"NET_ADMIN": 12, "SYS_CHROOT": 18, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "MKNOD": 27}
+_TRY_NETWORK = "ip link add b0 type bridge && ip link add v0 type veth peer name v1 && nft add table bridge t"
 
 
 def require_root() -> None:
-    """Raise unless this process may make namespaces and mounts."""
+    """Raise unless this process runs as root."""
     if os.geteuid() != 0:
         raise LabError("needs root: servers are namespaces, mounts and control groups; run it with sudo")
 
 
-def prepare(say) -> None:
-    pass
+def prepare(say: Callable[[str], None], compiling: bool) -> None:
+    """Raise with everything that is missing; install the Debian packages if nothing else is."""
+    lacks = [*_lacks(), *(_compiler_lacks() if compiling else [])]
+    if lacks:
+        raise LabError("\n  ".join(["this machine lacks:", *lacks]))
+    _install_packages(say)
+    try:
+        run("unshare", "--net", "sh", "-c", _TRY_NETWORK)
+    except LabError as error:
+        raise LabError(f"this machine's kernel cannot make the lab's network:\n  {error}") from error
+
+
+def _lacks() -> Iterator[str]:
+    if not shutil.which("apt-get"):
+        yield "apt-get: the lab's servers are Debian, built with this machine's own apt; use a Debian machine"
+    elif not debian.sources():
+        yield f"an apt source of Debian {debian.CODENAME}; add one to /etc/apt/sources.list.d, then: apt-get update"
+    hierarchies = control_groups.missing_hierarchies()
+    if hierarchies:
+        names = ", ".join(hierarchies)
+        yield f"control groups (version 1, hybrid) mounted under {control_groups.MOUNT}: {names}"
+    effective = _capabilities()
+    absent = [name for name, number in _CAPABILITIES.items() if not effective >> number & 1]
+    if absent:
+        yield f"the capabilities {', '.join(absent)}; run in a virtual machine or a privileged container"
+    if "overlay" not in Path("/proc/filesystems").read_text().split():
+        yield "the overlay file system in its kernel"
+    yield from _room_lacks(_DISK_FOR_ROOTS)
+    available = _available_memory()
+    if available < _MEMORY:
+        yield f"memory: {available / _GIB:.1f} GiB available, {_MEMORY / _GIB:.0f} needed for the smallest cluster"
+
+
+def _compiler_lacks() -> Iterator[str]:
+    yield from _room_lacks(_DISK_FOR_COMPILING)
+    found = _go_version()
+    if found is None or found < GO:
+        wanted = ".".join(map(str, GO))
+        yield f"Go {wanted} or later, to compile Kubernetes (or give --binaries a directory of compiled ones)"
+
+
+def _room_lacks(needed: int) -> Iterator[str]:
+    BUILD.mkdir(exist_ok=True)
+    free = shutil.disk_usage(BUILD).free
+    if free < needed:
+        yield f"disk: {free / _GIB:.1f} GiB free under {BUILD}, {needed / _GIB:.0f} needed"
+
+
+def _install_packages(say: Callable[[str], None]) -> None:
+    missing = [package for package in PACKAGES if not _is_installed(package)]
+    if not missing:
+        return
+    say(f"installing Debian packages: {' '.join(missing)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    run("apt-get", "update", timeout=300, environment=environment)
+    run("apt-get", "install", "--yes", "--no-install-recommends", *missing, timeout=600, environment=environment)
+
+
+def _is_installed(package: str) -> bool:
+    query = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", package]
+    return subprocess.run(query, capture_output=True, text=True, check=False).stdout == "installed"
+
+
+def _capabilities() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"^CapEff:\s*(\w+)", status, re.MULTILINE)[1], 16)
+
+
+def _available_memory() -> int:
+    return int(re.search(r"^MemAvailable:\s*(\d+)", Path("/proc/meminfo").read_text(), re.MULTILINE)[1]) * 1024
+
+
+def _go_version() -> tuple[int, int] | None:
+    if not shutil.which("go"):
+        return None
+    found = re.search(r"go(\d+)\.(\d+)", run("go", "version"))
+    return (int(found[1]), int(found[2])) if found else None

@@ -1,13 +1,16 @@
 """The root file systems that servers start from: Debian and Salt, nothing else; built once, cached by content."""
 
 import hashlib
+import os
 import shutil
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import debian
+from . import debian, kernel_modules
 from .command import run
-from .paths import ROOTS, SALT_WHEELS
+from .paths import ROOTS, SALT_WHEELS, SERVERS
 
 SALT_VERSION = "3008.3"
 SALT_HOME = "/opt/saltstack/salt"
@@ -42,13 +45,19 @@ def missing() -> list[Path]:
 def build(say: Callable[[str], None]) -> None:
     """Build the roots that are missing."""
     _remove_outdated()
-    for root in missing():
-        say(f"building the {root.name} root: Debian {debian.CODENAME} and Salt {SALT_VERSION} ...")
-        packages = BASE_PACKAGES if root == server_root() else (*BASE_PACKAGES, *MIRROR_PACKAGES)
-        _build(root, packages)
+    roots = missing()
+    if not roots:
+        return
+    names = " and ".join(root.name for root in roots)
+    say(f"building the roots for {names}: Debian {debian.CODENAME}, Salt {SALT_VERSION} (about 2 minutes) ...")
+    _salt_wheels()
+    with ThreadPoolExecutor() as pool:
+        for root in pool.map(_build, roots):
+            say(f"built {root}")
 
 
-def _build(root: Path, packages: Sequence[str]) -> None:
+def _build(root: Path) -> Path:
+    packages = (*BASE_PACKAGES, *MIRROR_PACKAGES) if root == mirror_root() else BASE_PACKAGES
     draft = root.with_suffix(".new")
     if draft.exists():
         shutil.rmtree(draft)
@@ -59,7 +68,7 @@ def _build(root: Path, packages: Sequence[str]) -> None:
         shutil.copytree(_FILES / "mirror", draft, dirs_exist_ok=True)
     _install_salt(draft)
     _configure(draft)
-    draft.rename(root)
+    return draft.rename(root)
 
 
 def _install_salt(root: Path) -> None:
@@ -87,7 +96,7 @@ def _salt_wheels() -> Path:
     if not [*SALT_WHEELS.glob(f"salt-{SALT_VERSION}-*.whl")] or not [*SALT_WHEELS.glob("pip-*.whl")]:
         # `pip download` would leave source packages that do not build without a network.
         words = ["wheel", "--quiet", "--wheel-dir", SALT_WHEELS, f"salt=={SALT_VERSION}", "pip"]
-        run("python3.11", "-m", "pip", *words, timeout=600)
+        run(sys.executable, "-m", "pip", *words, timeout=600)
     return SALT_WHEELS
 
 
@@ -98,6 +107,7 @@ def _configure(root: Path) -> None:
     nsswitch = root / "etc/nsswitch.conf"
     lines = nsswitch.read_text().splitlines()
     nsswitch.write_text("\n".join("hosts: files" if line.startswith("hosts:") else line for line in lines) + "\n")
+    kernel_modules.describe(root)
     units = ["console-getty.service", *(f"{timer}.timer" for timer in _TIMERS)]
     run("systemctl", f"--root={root}", "disable", *units)
     run("systemctl", f"--root={root}", "enable", "lab-server.service")
@@ -105,9 +115,9 @@ def _configure(root: Path) -> None:
 
 def _fingerprint() -> str:
     """Name what a root is made of: this recipe, the files it copies, the release and its packages."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(os.uname().release.encode())
     recipe = Path(__file__)
-    for file in [recipe, recipe.with_name("debian.py"), *sorted(_FILES.rglob("*"))]:
+    for file in [recipe, *(recipe.with_name(name) for name in ("debian.py", "kernel_modules.py")), *sorted(_FILES.rglob("*"))]:
         if file.is_file():
             digest.update(str(file.relative_to(recipe.parent)).encode())
             digest.update(file.read_bytes())
@@ -115,8 +125,8 @@ def _fingerprint() -> str:
 
 
 def _remove_outdated() -> None:
-    if not ROOTS.exists():
-        return
-    for directory in ROOTS.iterdir():
-        if directory.name != _fingerprint():
+    """Remove roots of older recipes, but not from under servers that were made on them."""
+    in_use = {link.resolve().parent for link in SERVERS.glob("*/lower")}
+    for directory in [*ROOTS.glob("*")]:
+        if directory.name != _fingerprint() and directory not in in_use:
             shutil.rmtree(directory)

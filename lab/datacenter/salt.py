@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .paths import KEYS
 
 CODE = "/srv/k8s-lifecycle"
 PILLAR = "/srv/pillar"
+_MASTER_KEYS = "etc/salt/pki/master"
 _KEY_BITS = "2048"
 _PUBLISH_PORT = 4505
 _TCP_ESTABLISHED = "01"  # as /proc/net/tcp writes it
@@ -52,24 +54,22 @@ def minion_config(layout: Layout, server: Server) -> dict[str, Any]:
     }
 
 
-def install_master(tree: Path, root: Path, layout: Layout, accepted: list[str]) -> None:
+def install_master(tree: Path, root: Path, layout: Layout) -> None:
     """Write the master's configuration and keys, and the accepted minions' keys, into its file tree."""
     _write_config(tree / "etc/salt/master", master_config(layout))
-    pki = tree / "etc/salt/pki/master"
-    _install_key_pair(MASTER, pki, "master")
-    for minion in accepted:
-        accept(pki, root, minion)
-    uid, gid = _salt_user(root)
-    for path in [pki, *pki.rglob("*")]:
-        os.chown(path, uid, gid)
+    _install_key_pair(MASTER, tree / _MASTER_KEYS, "master")
+    accept(tree, root, layout.minions)
     _enable(tree, "salt-master")
 
 
-def accept(pki: Path, root: Path, minion: str) -> None:
-    """Accept a minion's key in the master's key directory."""
-    key = pki / "minions" / minion
-    _copy(public_key(minion), key, mode=0o644)
-    os.chown(key, *_salt_user(root))
+def accept(tree: Path, root: Path, minions: Iterable[Server]) -> None:
+    """Put the minions' keys among those the master accepts; the root knows the numbers of its users."""
+    keys = tree / _MASTER_KEYS
+    for minion in minions:
+        if not (keys / "minions" / minion.id).exists():
+            _copy(public_key(minion.id), keys / "minions" / minion.id, mode=0o644)
+    for path in [keys, *keys.rglob("*")]:
+        os.chown(path, *_salt_user(root))
 
 
 def install_minion(tree: Path, layout: Layout, server: Server) -> None:

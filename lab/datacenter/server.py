@@ -25,6 +25,7 @@ STOP_SECONDS = 120
 _POWER_OFF = signal.SIGRTMIN + 4  # systemd's signal for `systemctl poweroff`
 # What a kubelet and containerd call beyond systemd-nspawn's default.
 _SYSTEM_CALLS = "@keyring @privileged @mount bpf add_key keyctl request_key"
+_PROPAGATE = Path("/run/systemd/nspawn/propagate")
 _BOOT = Path(__file__).with_name("boot_server")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -83,14 +84,19 @@ def mark_prepared(server: Server) -> None:
 def hosts(layout: Layout) -> str:
     """Return /etc/hosts: every server under its name and its name in the domain, then the layout's names."""
     lines = ["127.0.0.1 localhost"]
-    lines += [hosts_line(server) for server in layout.servers.values()]
+    lines += [f"{server.address} {server.id}.{DOMAIN} {server.id}" for server in layout.servers.values()]
     lines += [f"{address} {name}" for name, address in layout.names.items()]
     return "\n".join(lines) + "\n"
 
 
-def hosts_line(server: Server) -> str:
-    """Return a server's line in /etc/hosts."""
-    return f"{server.address} {server.id}.{DOMAIN} {server.id}"
+def update_hosts(server: Server, layout: Layout) -> None:
+    """Let a server that has its disk already resolve what came after; its own changes to the file stay."""
+    file = writable(server, "etc/hosts")
+    present = file.read_text()
+    new = [line for line in hosts(layout).splitlines() if line not in present.splitlines()]
+    if new:
+        with file.open("a") as appended:
+            appended.write("\n".join(new) + "\n")
 
 
 def leader(server: Server) -> int | None:
@@ -142,6 +148,8 @@ def wait_booted(server: Server) -> None:
 def stop(server: Server) -> None:
     """Shut the server down in order, as its power button does."""
     first = leader(server)
+    if control_groups.is_frozen(server.id):
+        raise LabError(f"{server.id} is frozen and cannot shut down; let it go on: lab/dc thaw {server.id}")
     if first is not None:
         os.kill(first, _POWER_OFF)
         ended = f"{server.id} to shut down (lab/dc kill {server.id} cuts its power)"
@@ -153,11 +161,19 @@ def kill(server: Server) -> None:
     control_groups.kill(server.id)
 
 
+def remove_traces(name: str) -> None:
+    """Remove what systemd-nspawn leaves on the machine of a server that was killed."""
+    if (_PROPAGATE / name).exists():
+        (_PROPAGATE / name).rmdir()
+
+
 def enter(server: Server, command: Sequence[str], environment: dict[str, str] | None = None) -> list[str]:
     """Return the words that run a command inside the server, as root, whether or not Salt works there."""
     first = leader(server)
     if first is None:
         raise LabError(f"{server.id} is off; start it: lab/dc start {server.id}")
+    if control_groups.is_frozen(server.id):
+        raise LabError(f"{server.id} is frozen and would not answer; let it go on: lab/dc thaw {server.id}")
     variables = {"PATH": _PATH, "HOME": "/root", "LANG": "C.UTF-8", **(environment or {})}
     settings = [f"{name}={value}" for name, value in variables.items()]
     namespaces = ["--mount", "--uts", "--net", "--ipc", "--pid", "--cgroup"]

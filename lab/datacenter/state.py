@@ -1,7 +1,9 @@
 """What is up: which layout, which servers were added to it, and which checkout the lab belongs to."""
 
 import dataclasses
+import shutil
 from pathlib import Path
+from typing import Any, TypedDict
 
 import yaml
 
@@ -10,29 +12,29 @@ from .errors import LabError
 from .paths import CHECKOUT, CURRENT_LAYOUT, OWNER
 
 
+class _Recorded(TypedDict):
+    layout: str
+    added: dict[str, dict[str, Any]]
+
+
 def save_layout(path: Path) -> None:
-    """Record that the lab has this layout; servers added to the same layout stay."""
+    """Record that the lab has this layout; servers added to it stay."""
     recorded = _read()
-    added = recorded["added"] if recorded and recorded["layout"] == str(path) else {}
-    _write(path, added)
+    if recorded is None:
+        _write(path, {})
+    elif recorded["layout"] != str(path):
+        raise LabError(f"the lab has the layout {recorded['layout']}; take it down first: lab/dc down")
 
 
 def current_layout() -> layout.Layout:
     """Return the layout that is up, with the servers added since."""
-    recorded = _read()
-    if recorded is None:
-        raise LabError("no lab is up from this checkout; start one: lab/dc up demo")
-    current = layout.load(Path(recorded["layout"]))
-    for name, values in recorded["added"].items():
-        current = current.with_server(layout.Server(id=name, **values))
-    return current
+    return _layout(_recorded())
 
 
 def add_server(server: layout.Server) -> layout.Layout:
     """Record one more server, and return the layout with it."""
-    extended = current_layout().with_server(server)
-    recorded = _read()
-    assert recorded is not None  # noqa: S101  current_layout has read it
+    recorded = _recorded()
+    extended = _layout(recorded).with_server(server)
     values = dataclasses.asdict(server)
     del values["id"]
     _write(Path(recorded["layout"]), {**recorded["added"], server.id: values})
@@ -59,18 +61,30 @@ def refuse_foreign() -> None:
 def release() -> None:
     """Forget the layout and the owner."""
     CURRENT_LAYOUT.unlink(missing_ok=True)
-    OWNER.unlink(missing_ok=True)
-    if OWNER.parent.exists():
-        OWNER.parent.rmdir()
+    shutil.rmtree(OWNER.parent, ignore_errors=True)
 
 
-def _read() -> dict | None:
+def _recorded() -> _Recorded:
+    recorded = _read()
+    if recorded is None:
+        raise LabError("no lab is up from this checkout; start one: lab/dc up demo")
+    return recorded
+
+
+def _layout(recorded: _Recorded) -> layout.Layout:
+    found = layout.load(Path(recorded["layout"]))
+    for name, values in recorded["added"].items():
+        found = found.with_server(layout.Server(id=name, **values))
+    return found
+
+
+def _read() -> _Recorded | None:
     if not CURRENT_LAYOUT.exists():
         return None
     return yaml.safe_load(CURRENT_LAYOUT.read_text())
 
 
-def _write(path: Path, added: dict) -> None:
+def _write(path: Path, added: dict[str, Any]) -> None:
     CURRENT_LAYOUT.parent.mkdir(parents=True, exist_ok=True)
     draft = CURRENT_LAYOUT.with_suffix(".new")
     draft.write_text(yaml.safe_dump({"layout": str(path), "added": added}))
