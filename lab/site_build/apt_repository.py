@@ -1,6 +1,7 @@
 """The site's apt repository: our packages and Debian's, indexed and signed as any mirror's."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -8,8 +9,7 @@ from datacenter import debian
 from datacenter.command import run
 
 from site_build.artifact import Artifact, Say
-from site_build.component import COMPONENTS
-from site_build.declaration import read_names
+from site_build.debian_packages import package_names
 from site_build.digest import digest_of
 from site_build.package import ARCHITECTURE, Package
 from site_build.private_apt import PrivateApt
@@ -37,17 +37,16 @@ def make_apt_repository(
     return Artifact(build_dir / "site" / "apt", digest).make(fill, say)
 
 
-def pool_folder(file_name: str) -> str:
-    """Return where in the pool Debian would keep a package: by its first letter, libraries by their fourth."""
-    name = file_name.partition("_")[0]
+def pool_path(downloaded_name: str) -> str:
+    """Return where a pool keeps a .deb that apt downloaded: sorted by initial, and without an epoch."""
+    name = downloaded_name.partition("_")[0]
     initial = name[:4] if name.startswith("lib") else name[0]
-    return f"{initial}/{name}"
+    return f"{initial}/{name}/{re.sub('_[0-9]+%3a', '_', downloaded_name)}"
 
 
 def _add_to_pool(source: Path, pool: Path) -> None:
     for package in sorted(source.glob("*.deb")):
-        # apt keeps the colon of an epoch as %3a in the names of what it downloads.
-        target = pool / pool_folder(package.name) / package.name.replace("%3a", ":")
+        target = pool / pool_path(package.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.link(package, target)
 
@@ -66,7 +65,9 @@ def _index(repository: Path) -> None:
         "Architectures": ARCHITECTURE,
         "Components": COMPONENT,
     }
-    options = [word for name, value in fields.items() for word in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
+    options = [
+        word for name, value in fields.items() for word in ("-o", f"APT::FTPArchive::Release::{name}={value}")
+    ]
     release = run(*here, *options, "release", f"dists/{SUITE}")
     (repository / "dists" / SUITE / "Release").write_text(release)
 
@@ -74,7 +75,6 @@ def _index(repository: Path) -> None:
 def _check_closure(repository: Path, packages: list[Package]) -> None:
     """Let apt verify the signature, and find everything that a server installs in this repository alone."""
     source = f"deb [signed-by={repository}/key.gpg] file:{repository} {SUITE} {COMPONENT}"
-    wanted = [package.name for package in packages]
     with tempfile.TemporaryDirectory(prefix="site-build-") as state:
         apt = PrivateApt(Path(state), source)
-        apt.simulate_install([*read_names(COMPONENTS / "debian" / "servers.txt"), *wanted])
+        apt.simulate_install([*package_names("servers"), *(package.name for package in packages)])

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from datacenter.command import run
@@ -9,31 +10,32 @@ from datacenter.errors import LabError
 
 from site_build.artifact import Artifact, Say
 from site_build.compilers import compile_component, go_version, require_disk
-from site_build.component import Component
+from site_build.component import Component, Components
 from site_build.digest import digest_of
 
 Binaries = Mapping[str, Artifact]
 
 
 def make_binaries(
-    components: list[Component], build_dir: Path, ready_made: Path | None, say: Say
+    components: Components, build_dir: Path, ready_made: Path | None, say: Say
 ) -> dict[str, Artifact]:
     """Return each component's artifact, whose bin/ has its binaries."""
     if ready_made:
-        return {one.name: _take(one, build_dir, ready_made, say) for one in components}
+        return {one.name: _take(one, build_dir, ready_made, say) for one in components.values()}
     return _compile(components, build_dir, say)
 
 
-def _compile(components: list[Component], build_dir: Path, say: Say) -> dict[str, Artifact]:
+def _compile(components: Components, build_dir: Path, say: Say) -> dict[str, Artifact]:
     go, gcc = go_version(), run("gcc", "-dumpfullversion").strip()
     artifacts = {
-        one.name: _artifact(build_dir, one, digest_of(one.folder, go if one.is_go else gcc)) for one in components
+        name: _artifact(build_dir, component, digest_of(component.folder, go if component.is_go else gcc))
+        for name, component in components.items()
     }
-    missing = [one for one in components if not artifacts[one.name].finished]
-    if any(one.is_go for one in missing):
+    missing = [component for name, component in components.items() if not artifacts[name].finished]
+    if any(component.is_go for component in missing):
         require_disk()
-    for one in missing:
-        artifacts[one.name].make(lambda target, one=one: compile_component(one, target), say)  # type: ignore[misc]
+    for component in missing:
+        artifacts[component.name].make(partial(compile_component, component), say)
     return artifacts
 
 
@@ -42,7 +44,9 @@ def _take(component: Component, build_dir: Path, ready_made: Path, say: Say) -> 
     source = ready_made / component.name / "bin"
     files = [source / name for name in component.binaries]
     if missing := [str(file) for file in files if not file.is_file()]:
-        raise LabError(f"--binaries {ready_made}: not there: {', '.join(missing)}; build without it to compile them")
+        raise LabError(
+            f"--binaries {ready_made}: lacks {', '.join(missing)}: add them, or compile without it"
+        )
 
     def copy(target: Path) -> None:
         (target / "bin").mkdir()

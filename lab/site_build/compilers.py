@@ -25,14 +25,18 @@ def go_version() -> str:
 def require_disk() -> None:
     """Refuse to begin a compilation that would fill the disk, which would end in confusing errors."""
     caches = [Path(line) for line in run("go", "env", "GOCACHE", "GOMODCACHE").split()]
-    used = sum(int(run("du", "-sk", cache, timeout=300).split()[0]) * 1024 for cache in caches if cache.exists())
+    used = sum(_disk_usage(cache) for cache in caches if cache.exists())
     existing = next(path for path in [caches[0], *caches[0].parents] if path.exists())
     free = shutil.disk_usage(existing).free
     if free + used < COLD_BUILD_GIB * GIB:
         raise LabError(
             f"{existing}: {free / GIB:.0f} GiB free and {used / GIB:.0f} GiB in Go's caches, but compiling "
-            f"everything takes {COLD_BUILD_GIB} GiB: free some, or give ready-made binaries with --binaries DIR"
+            f"everything takes {COLD_BUILD_GIB} GiB: free some, or give ready-made ones with --binaries DIR"
         )
+
+
+def _disk_usage(directory: Path) -> int:
+    return int(run("du", "-sk", directory, timeout=300).split()[0]) * 1024
 
 
 def compile_component(component: Component, target: Path) -> None:
@@ -45,17 +49,16 @@ def compile_component(component: Component, target: Path) -> None:
         _compile_c(component, output)
     made = sorted(path.name for path in output.iterdir())
     if made != sorted(component.binaries):
-        raise LabError(
-            f"{component.folder}: compiled {', '.join(made)}, but {', '.join(component.binaries)} are declared"
-        )
+        declared = ", ".join(component.binaries)
+        raise LabError(f"{component.folder}: compiled {', '.join(made)}, but {declared} are declared")
 
 
 def _compile_go(component: Component, output: Path) -> None:
     ldflags = " ".join(["-s", "-w", *component.ldflags]).format(version=component.version)
-    # The version stamp of this repository says nothing about the component, and would relink it on every commit.
+    # This repository's version stamp says nothing about the component, and would relink it on every commit.
     flags = ["-trimpath", "-buildvcs=false", "-tags", ",".join(component.tags), "-ldflags", ldflags]
     environment = {**os.environ, "CGO_ENABLED": "1" if component.cgo else "0"}
-    build = ["go", "build", "-C", component.folder, *flags, "-o", f"{output}/", "tool"]
+    build: list[str | Path] = ["go", "build", "-C", component.folder, *flags, "-o", f"{output}/", "tool"]
     run(*build, timeout=GO_BUILD_SECONDS, environment=environment)
     for name, go_name in component.go_names.items():
         (output / go_name).rename(output / name)

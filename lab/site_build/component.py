@@ -33,7 +33,10 @@ class Component:
         return (self.folder / "go.mod").exists()
 
 
-def read_components(folder: Path = COMPONENTS) -> list[Component]:
-    """Read every component that is declared."""
+Components = Mapping[str, Component]
+
+
+def read_components(folder: Path = COMPONENTS) -> dict[str, Component]:
+    """Read every component that is declared, by name."""
     declarations = sorted(folder.glob(f"*/{DECLARATION}"))
-    return [read_declaration(path, Component, folder=path.parent) for path in declarations]
+    return {path.parent.name: read_declaration(path, Component, folder=path.parent) for path in declarations}

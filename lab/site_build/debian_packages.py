@@ -1,4 +1,4 @@
-"""Packages of Debian itself, for servers to install and for images to contain."""
+"""Packages of Debian itself, as lab/components/debian/<name>.txt lists them."""
 
 import tempfile
 from pathlib import Path
@@ -13,33 +13,34 @@ from site_build.digest import digest_of
 from site_build.private_apt import PrivateApt
 
 LISTS = COMPONENTS / "debian"
+UPDATE_SECONDS = 300
 _CODE = Path(__file__)
 
 
-def make_server_packages(build_dir: Path, say: Say) -> Artifact:
-    """Download what servers install, as .deb files."""
-    return _artifact(build_dir, "servers").make(lambda target: _download("servers", target), say)
+def package_names(name: str) -> list[str]:
+    """Read a list of packages."""
+    return read_names(LISTS / f"{name}.txt")
 
 
-def make_networking_tree(build_dir: Path, say: Say) -> Artifact:
-    """Unpack what the images of kube-proxy and flannel carry beside the binary."""
-    return _artifact(build_dir, "networking-image").make(lambda target: _unpack("networking-image", target), say)
+def downloaded(name: str, build_dir: Path, say: Say) -> Artifact:
+    """Return a directory with the .deb files of a list and of all that it depends on."""
+    return _artifact(name, build_dir).make(lambda target: _download(name, target), say)
 
 
-def make_tools_tree(build_dir: Path, say: Say) -> Artifact:
-    """Unpack the tools that the build uses without installing them on this machine."""
-    return _artifact(build_dir, "tools").make(lambda target: _unpack("tools", target), say)
+def unpacked(name: str, build_dir: Path, say: Say) -> Artifact:
+    """Return a directory with the files of a list of packages and of all that it depends on."""
+    return _artifact(name, build_dir).make(lambda target: _unpack(name, target), say)
 
 
-def _artifact(build_dir: Path, name: str) -> Artifact:
+def _artifact(name: str, build_dir: Path) -> Artifact:
     # Newer packages of the mirror are no reason to build again: removing the directory is.
     return Artifact(build_dir / "debian" / name, digest_of(LISTS / f"{name}.txt", debian.CODENAME, _CODE))
 
 
 def _download(name: str, target: Path) -> None:
-    run("apt-get", "update", timeout=300)
+    run("apt-get", "update", timeout=UPDATE_SECONDS)
     with tempfile.TemporaryDirectory(prefix="site-build-") as state:
-        PrivateApt(Path(state), debian.sources()).download(read_names(LISTS / f"{name}.txt"), target)
+        PrivateApt(Path(state), debian.sources()).download(package_names(name), target)
 
 
 def _unpack(name: str, target: Path) -> None:

@@ -84,7 +84,7 @@ def _content(image: Image) -> dict[str, Path | str]:
             if name == MARKER or name.startswith(NOT_NEEDED):
                 continue
             if path.is_symlink():
-                content[name] = os.readlink(path)
+                content[name] = str(path.readlink())
             elif path.is_file():
                 content[name] = path
     content |= {path.lstrip("/"): target for path, target in image.links.items()}
@@ -96,7 +96,7 @@ def _add(archive: tarfile.TarFile, name: str, content: io.IOBase, mode: int = 0o
     entry.mode = mode
     entry.size = content.seek(0, os.SEEK_END)
     content.seek(0)
-    archive.addfile(entry, content)  # type: ignore[arg-type]
+    archive.addfile(entry, content)
 
 
 def _add_directory(archive: tarfile.TarFile, name: str, mode: int) -> None:

@@ -55,4 +55,5 @@ class Package:
 
 def read_packages(folder: Path = COMPONENTS / "packages") -> list[Package]:
     """Read every package that is declared."""
-    return [read_declaration(path, Package, folder=path.parent) for path in sorted(folder.glob(f"*/{DECLARATION}"))]
+    declarations = sorted(folder.glob(f"*/{DECLARATION}"))
+    return [read_declaration(path, Package, folder=path.parent) for path in declarations]

@@ -3,23 +3,23 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from datacenter.command import run
 
 from site_build.artifact import EPOCH, Artifact, Say
 from site_build.binaries import Binaries
-from site_build.component import Component
+from site_build.component import Component, Components
 from site_build.digest import digest_of
 from site_build.package import Package
 
 MAINTAINER_SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
+PACK_SECONDS = 300
 _CODE = (Path(__file__), Path(__file__).with_name("package.py"))
 
 
 def make_package(
-    package: Package, components: Mapping[str, Component], binaries: Binaries, build_dir: Path, say: Say
+    package: Package, components: Components, binaries: Binaries, build_dir: Path, say: Say
 ) -> Artifact:
     """Return the directory with the package's .deb files, one for each of its components."""
 
@@ -38,7 +38,8 @@ def _build(package: Package, component: Component, compiled: Path, target: Path)
         _install_content(package, compiled, root)
         _write_metadata(package, component, root)
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)}
-        run("dpkg-deb", "--root-owner-group", "-Zzstd", "--build", root, target, timeout=300, environment=environment)
+        pack = ("dpkg-deb", "--root-owner-group", "-Zzstd", "--build", root, target)
+        run(*pack, timeout=PACK_SECONDS, environment=environment)
 
 
 def _install_content(package: Package, compiled: Path, root: Path) -> None:

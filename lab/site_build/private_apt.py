@@ -1,4 +1,4 @@
-"""An apt of its own: chosen sources, and a machine on which nothing is installed, so that closures are complete."""
+"""An apt of its own, for a machine on which nothing is installed: the closures it finds are complete."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +9,7 @@ FETCH_SECONDS = 900
 
 
 class PrivateApt:
-    """apt-get with its own sources and state under a folder; how to fetch stays the machine's configuration."""
+    """apt-get with its own sources and state under a folder; how to fetch is the machine's configuration."""
 
     def __init__(self, folder: Path, sources: str) -> None:
         self._folder = folder

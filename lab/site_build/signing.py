@@ -1,4 +1,4 @@
-"""The key that signs the site's apt repository: made once for each build directory, its public half served."""
+"""The key that signs the site's apt repository: made once, its public half served."""
 
 import os
 from collections.abc import Mapping
