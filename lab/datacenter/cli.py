@@ -6,9 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import site_build
+
 from . import control_groups, lab, layout, machine, network, root, server, state
 from .errors import LabError
-from .paths import LAYOUTS
+from .paths import BUILD, LAYOUTS
 from .progress import say
 
 # Commands whose further words another program reads, with the number of words before those.
@@ -41,8 +43,9 @@ def _shield(arguments: Sequence[str]) -> list[str]:
 
 
 def _build(options: argparse.Namespace) -> None:
-    machine.prepare(say, compiling=False)
+    machine.prepare(say, compiling=options.binaries is None)
     root.build(say)
+    site_build.build(BUILD, options.binaries, say)
 
 
 def _up(options: argparse.Namespace) -> None:

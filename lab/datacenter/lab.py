@@ -10,7 +10,7 @@ from .deadline import wait_until
 from .errors import LabError
 from .exclusive import exclusive
 from .layout import MASTER, MIRROR, Layout, Server, load
-from .paths import CHECKOUT, KEYS, SERVERS, SITE_APT, SITE_REGISTRY, SITE_WHEELS
+from .paths import CHECKOUT, KEYS, SERVERS, SITE
 
 ANSWER_SECONDS = 120
 Say = Callable[[str], None]
@@ -122,7 +122,8 @@ def _binds(each: Server, layout: Layout) -> list[str]:
         if layout.pillar:
             shared[layout.pillar] = salt.PILLAR
     elif each.id == MIRROR:
-        shared = {SITE_APT: "/srv/mirror/apt", SITE_WHEELS: "/srv/mirror/wheels", SITE_REGISTRY: "/srv/registry"}
+        # Not the directories in it one by one: a new build puts new ones in their place.
+        shared = {SITE: "/srv/site"}
     for source in shared:
         source.mkdir(parents=True, exist_ok=True)
     return [f"--bind-ro={source}:{target}" for source, target in shared.items()]

@@ -7,17 +7,16 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from site_build import compilers
+
 from . import control_groups, debian
 from .command import run
 from .errors import LabError
 from .paths import BUILD
 
 PACKAGES = ("iproute2", "kmod", "mmdebstrap", "nftables", "openssl", "systemd-container", "util-linux")
-GO = (1, 26)
 _GIB = 2**30
 _DISK_FOR_ROOTS = 4 * _GIB
-# Measured: Go's build cache, module cache and the site's packages and images for two Kubernetes minors.
-_DISK_FOR_COMPILING = 30 * _GIB
 _MEMORY = 4 * _GIB
 # Numbers of the capabilities in linux/capability.h.
 _CAPABILITIES = {"NET_ADMIN": 12, "SYS_CHROOT": 18, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "MKNOD": 27}
@@ -57,25 +56,21 @@ def _lacks() -> Iterator[str]:
         yield f"the capabilities {', '.join(absent)}; run in a virtual machine or a privileged container"
     if "overlay" not in Path("/proc/filesystems").read_text().split():
         yield "the overlay file system in its kernel"
-    yield from _room_lacks(_DISK_FOR_ROOTS)
+    BUILD.mkdir(exist_ok=True)
+    free = shutil.disk_usage(BUILD).free
+    if free < _DISK_FOR_ROOTS:
+        yield f"disk: {free / _GIB:.1f} GiB free under {BUILD}, {_DISK_FOR_ROOTS / _GIB:.0f} needed"
     available = _available_memory()
     if available < _MEMORY:
         yield f"memory: {available / _GIB:.1f} GiB available, {_MEMORY / _GIB:.0f} needed for the smallest cluster"
 
 
 def _compiler_lacks() -> Iterator[str]:
-    yield from _room_lacks(_DISK_FOR_COMPILING)
-    found = _go_version()
-    if found is None or found < GO:
-        wanted = ".".join(map(str, GO))
-        yield f"Go {wanted} or later, to compile Kubernetes (or give --binaries a directory of compiled ones)"
-
-
-def _room_lacks(needed: int) -> Iterator[str]:
-    BUILD.mkdir(exist_ok=True)
-    free = shutil.disk_usage(BUILD).free
-    if free < needed:
-        yield f"disk: {free / _GIB:.1f} GiB free under {BUILD}, {needed / _GIB:.0f} needed"
+    for check in (compilers.go_version, compilers.require_disk):
+        try:
+            check()
+        except LabError as error:
+            yield str(error)
 
 
 def _install_packages(say: Callable[[str], None]) -> None:
@@ -100,10 +95,3 @@ def _capabilities() -> int:
 
 def _available_memory() -> int:
     return int(re.search(r"^MemAvailable:\s*(\d+)", Path("/proc/meminfo").read_text(), re.MULTILINE)[1]) * 1024
-
-
-def _go_version() -> tuple[int, int] | None:
-    if not shutil.which("go"):
-        return None
-    found = re.search(r"go(\d+)\.(\d+)", run("go", "version"))
-    return (int(found[1]), int(found[2])) if found else None

@@ -10,10 +10,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build"
 LAYOUTS = CHECKOUT / "lab" / "layouts"
 ROOTS = BUILD / "roots"
-SITE_APT = BUILD / "site" / "apt"
-SITE_WHEELS = BUILD / "site" / "wheels"
-SITE_REGISTRY = BUILD / "site" / "registry"
-SALT_WHEELS = BUILD / "salt-wheels"
+SITE = BUILD / "site"
 
 LAB = BUILD / "lab"
 SERVERS = LAB / "servers"

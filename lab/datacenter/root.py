@@ -3,14 +3,15 @@
 import hashlib
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import site_build
+
 from . import debian, kernel_modules
 from .command import run
-from .paths import ROOTS, SALT_WHEELS, SERVERS
+from .paths import BUILD, ROOTS, SERVERS
 
 SALT_VERSION = "3008.3"
 SALT_HOME = "/opt/saltstack/salt"
@@ -50,13 +51,13 @@ def build(say: Callable[[str], None]) -> None:
         return
     names = " and ".join(root.name for root in roots)
     say(f"building the roots for {names}: Debian {debian.CODENAME}, Salt {SALT_VERSION} (about 2 minutes) ...")
-    _salt_wheels()
+    wheels = site_build.salt_wheels(BUILD, say)
     with ThreadPoolExecutor() as pool:
-        for root in pool.map(_build, roots):
+        for root in pool.map(lambda root: _build(root, wheels), roots):
             say(f"built {root}")
 
 
-def _build(root: Path) -> Path:
+def _build(root: Path, wheels: Path) -> Path:
     packages = (*BASE_PACKAGES, *MIRROR_PACKAGES) if root == mirror_root() else BASE_PACKAGES
     draft = root.with_suffix(".new")
     if draft.exists():
@@ -66,22 +67,22 @@ def _build(root: Path) -> Path:
     shutil.copytree(_FILES / "server", draft, dirs_exist_ok=True)
     if root == mirror_root():
         shutil.copytree(_FILES / "mirror", draft, dirs_exist_ok=True)
-    _install_salt(draft)
+    _install_salt(draft, wheels)
     _configure(draft)
     return draft.rename(root)
 
 
-def _install_salt(root: Path) -> None:
+def _install_salt(root: Path, wheels: Path) -> None:
     """Put Salt where its own packages put it, with the same names in /usr/bin."""
     python = f"{SALT_HOME}/bin/python3"
-    wheels = root / "tmp" / "wheels"
-    shutil.copytree(_salt_wheels(), wheels)
+    copied = root / "tmp" / "wheels"
+    shutil.copytree(wheels, copied)
     pip = next(wheels.glob("pip-*.whl"))
     run("chroot", root, "python3", "-m", "venv", "--without-pip", SALT_HOME)
     # A wheel of pip can run itself from inside the archive: the root needs no pip of its own first.
     install = ["install", "--no-index", "--find-links", "/tmp/wheels", "pip", f"salt=={SALT_VERSION}"]  # noqa: S108
     run("chroot", root, python, f"/tmp/wheels/{pip.name}/pip", *install, timeout=300)  # noqa: S108
-    shutil.rmtree(wheels)
+    shutil.rmtree(copied)
     for program in _SALT_PROGRAMS:
         (root / SALT_HOME[1:] / program).symlink_to(f"bin/{program}")
         (root / "usr/bin" / program).symlink_to(f"{SALT_HOME}/{program}")
@@ -89,15 +90,6 @@ def _install_salt(root: Path) -> None:
     for directory in ("etc/salt/pki/master", "var/cache/salt/master", "var/log/salt"):
         (root / directory).mkdir(parents=True)
         run("chroot", root, "chown", "salt:salt", f"/{directory}")
-
-
-def _salt_wheels() -> Path:
-    """Return the wheels of Salt and all it needs, made by pip if the site's build has not made them."""
-    if not [*SALT_WHEELS.glob(f"salt-{SALT_VERSION}-*.whl")] or not [*SALT_WHEELS.glob("pip-*.whl")]:
-        # `pip download` would leave source packages that do not build without a network.
-        words = ["wheel", "--quiet", "--wheel-dir", SALT_WHEELS, f"salt=={SALT_VERSION}", "pip"]
-        run(sys.executable, "-m", "pip", *words, timeout=600)
-    return SALT_WHEELS
 
 
 def _configure(root: Path) -> None:
