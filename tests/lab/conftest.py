@@ -1,7 +1,7 @@
 """Real clusters on the lab's real servers.
 
-Where the machine cannot run the lab these tests are skipped with the lab's own reason; in CI, where nothing may
-be left out, that is a failure.
+Where the machine cannot run the lab these tests are skipped with the lab's own reason; in CI, where nothing
+may be left out, that is a failure.
 """
 
 from __future__ import annotations

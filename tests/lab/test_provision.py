@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from lab_session import Lab, is_ready, wait_until
 
 CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
