@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from k8s_lifecycle.decision.condition import Condition, conditions, missing_phases
 from k8s_lifecycle.decision.plan import Plan, Step, Wave, waves
 from k8s_lifecycle.model import addon, kubeadm_config
-from k8s_lifecycle.model.drift import drift
 from k8s_lifecycle.model.facts import Facts, Node, Server, View
 from k8s_lifecycle.model.spec import Assignment, Spec
 from k8s_lifecycle.model.versions import Version
@@ -84,7 +83,7 @@ def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditi
     if facts.cluster is None:
         refusals += _refusals_without_cluster(control_planes, facts, assignments, state)
     elif facts.cluster.configuration:
-        refusals += [str(problem) for problem in drift(spec, facts.cluster.configuration)]
+        refusals += [str(problem) for problem in kubeadm_config.drift(spec, facts.cluster.configuration)]
     return tuple(refusals)
 
 
