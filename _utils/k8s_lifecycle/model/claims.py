@@ -1,5 +1,6 @@
 """Which places of the specs name which servers, and where two of them can name the same one."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -59,6 +60,8 @@ def conflicts(everything: Iterable[Claim]) -> Iterator[tuple[Claim, list[Claim]]
             globs.append(claim)
         elif (rival := ids.setdefault(claim.pattern.lower(), claim)) is not claim:
             yield claim, [rival]
+    # Of two globs the wider one is likely the mistake, of two alike the later one.
+    globs.sort(key=lambda glob: len(re.sub(r"[*?]", "", glob.pattern)), reverse=True)
     for index, glob in enumerate(globs):
         pattern = glob.pattern.lower()
         rivals = [claim for server, claim in ids.items() if fnmatchcase(server, pattern)]

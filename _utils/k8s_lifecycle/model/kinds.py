@@ -71,7 +71,7 @@ def choice(*words: str) -> Scalar:
     options = " or ".join((", ".join(words[:-1]), words[-1]))
     pattern = "|".join(re.escape(word) for word in words)
     return Scalar(
-        f"one of {', '.join(words)}", f"write {options}", _matching(pattern, "is not a choice here")
+        f"one of {', '.join(words)}", f"write {options}", _matching(pattern, "is not one of the choices")
     )
 
 
@@ -113,7 +113,7 @@ def _address(value: Any) -> str:
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueProblemError("is not a truth value")
+        raise ValueProblemError("is neither true nor false")
     return value
 
 

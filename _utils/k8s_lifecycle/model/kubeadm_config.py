@@ -16,6 +16,7 @@ API_SERVER_PORT = 6443
 PATCHES = "/etc/kubernetes/patches"
 KUBELET_PATCH = "kubeletconfiguration0+strategic.yaml"
 INIT_TOKEN_TTL = "15m0s"  # noqa: S105
+INIT_TOKEN_GROUP = "system:bootstrappers:k8s-lifecycle:nobody"  # noqa: S105
 INIT_TOKEN_DESCRIPTION = "made by kubeadm init, unused"  # noqa: S105
 STARTUP_TAINT = "k8s-lifecycle.io/startup"
 CONTROL_PLANE_TAINT = "node-role.kubernetes.io/control-plane"
@@ -95,7 +96,8 @@ def init_documents(spec: Spec, *, server: str, address: str, token: str) -> list
     """Return what `kubeadm init` reads on the first control plane server.
 
     address is the server's own, never a virtual one. kubeadm insists on a bootstrap token and would make one
-    for a day; it gets `token`, with which nobody can log in and which is gone after a quarter of an hour.
+    for a day; it gets `token`, for a quarter of an hour and in a group without rights, since it does not take a
+    token that cannot log in.
     """
     generated = {
         "apiVersion": _KUBEADM,
@@ -103,7 +105,13 @@ def init_documents(spec: Spec, *, server: str, address: str, token: str) -> list
         "nodeRegistration": _registration(spec, server, "control-plane", address),
         "localAPIEndpoint": _api_endpoint(address),
         "bootstrapTokens": [
-            {"token": token, "ttl": INIT_TOKEN_TTL, "usages": ["signing"], "description": INIT_TOKEN_DESCRIPTION}
+            {
+                "token": token,
+                "ttl": INIT_TOKEN_TTL,
+                "usages": ["authentication"],
+                "groups": [INIT_TOKEN_GROUP],
+                "description": INIT_TOKEN_DESCRIPTION,
+            }
         ],
         "patches": {"directory": PATCHES},
         "skipPhases": ["show-join-command"],
@@ -138,7 +146,7 @@ def join_documents(
 
 
 def discovery_kubeconfig(spec: Spec, authority: str) -> dict[str, Any]:
-    """Return the kubeconfig, without credentials, by which a join finds the API and knows it by its CA (PEM)."""
+    """Return the kubeconfig, without credentials, by which a join knows the API: its URL and its CA (PEM)."""
     cluster = {
         "server": f"https://{spec.control_plane.endpoint.authority}",
         "certificate-authority-data": base64.b64encode(authority.encode()).decode(),

@@ -1,6 +1,7 @@
 """What must hold between the settings of one cluster, each rule once.
 
-A rule is skipped while a setting that it reads is broken, so that one mistake gives one message.
+A rule is skipped when a setting that it reads is broken or an earlier rule objected to it, so that one
+mistake gives one message. The order of the rules therefore matters: the basic ones come first.
 """
 
 import ipaddress
@@ -8,8 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from k8s_lifecycle.model import claims
-from k8s_lifecycle.model.passthrough import owned_fields
+from k8s_lifecycle.model import claims, passthrough
 from k8s_lifecycle.model.schema import Problem, Reader
 from k8s_lifecycle.model.settings import Flannel, Spec
 from k8s_lifecycle.model.versions import OLDEST_SUPPORTED_MINOR
@@ -30,10 +30,9 @@ CONTROL_PLANE_PORTS = {
 NODE_PORTS = range(30000, 32768)
 OLDEST_CONTAINERD_MAJOR = 2
 DEFAULT_MAX_PODS = 110
-LARGEST_NODE_SHARE = (
-    16  # kube-controller-manager refuses a node mask more than 16 bits longer than the cluster's
-)
-LARGEST_SERVICE_BITS = 20  # kube-apiserver refuses a larger service network
+# Limits that kubeadm checks too (cmd/kubeadm/app/constants), but only on the server.
+LARGEST_NODE_SHARE = 16
+LARGEST_SERVICE_BITS = 20
 SMALLEST_SERVICE_BITS = 4
 RESERVED_LABELS = re.compile(
     r"(kubernetes\.io/(hostname|os|arch)|node-role\.kubernetes\.io/control-plane|k8s-lifecycle\.io/.*)"
@@ -69,11 +68,12 @@ def rule(*reads: str) -> Callable[[Check], Check]:
     return register
 
 
-def broken_rules(spec: Spec, reader: Reader) -> Iterator[Problem]:
-    """Yield what is wrong between settings, for rules that have all they read."""
+def check(spec: Spec, reader: Reader) -> None:
+    """Report what is wrong between the settings of a cluster."""
     for each in RULES:
         if all(reader.is_sound(path) for path in each.reads):
-            yield from each.check(spec)
+            for problem in each.check(spec):
+                reader.report(problem)
 
 
 @rule("kubernetes.version")
@@ -92,19 +92,8 @@ def _supported_containerd(spec: Spec) -> Iterator[Problem]:
     if int(re.split(r"\D", version.rpartition(":")[2])[0]) < OLDEST_CONTAINERD_MAJOR:
         yield Problem(
             "packages.containerd.version",
-            f"{version} is not supported: Kubernetes 1.36 and later need containerd 2",
+            f"{version} is too old: Kubernetes from 1.36 on needs containerd 2",
             f"write a version from {OLDEST_CONTAINERD_MAJOR}.0 on",
-        )
-
-
-@rule("control_plane.servers")
-def _odd_control_plane(spec: Spec) -> Iterator[Problem]:
-    count = len(set(spec.control_plane.servers))
-    if count == len(spec.control_plane.servers) and count % 2 == 0:
-        yield Problem(
-            "control_plane.servers",
-            f"{count} servers tolerate no more failures than {count - 1}: etcd needs a majority",
-            f"name {count - 1} or {count + 1} servers",
         )
 
 
@@ -112,6 +101,17 @@ def _odd_control_plane(spec: Spec) -> Iterator[Problem]:
 def _one_place_per_server(spec: Spec) -> Iterator[Problem]:
     for claim, rivals in claims.conflicts(claims.claims(spec)):
         yield claim.problem(rivals)
+
+
+@rule("control_plane.servers")
+def _odd_control_plane(spec: Spec) -> Iterator[Problem]:
+    count = len(spec.control_plane.servers)
+    if count % 2 == 0:
+        yield Problem(
+            "control_plane.servers",
+            f"{count} servers tolerate no more failures than {count - 1}: etcd needs a majority",
+            f"name {count - 1} or {count + 1} servers",
+        )
 
 
 @rule("control_plane.endpoint")
@@ -156,15 +156,6 @@ def _endpoint_port_is_free(spec: Spec) -> Iterator[Problem]:
         )
 
 
-@rule("networks.pods", "networks.services")
-def _networks_are_apart(spec: Spec) -> Iterator[Problem]:
-    pods, services = ipaddress.ip_network(spec.networks.pods), ipaddress.ip_network(spec.networks.services)
-    if pods.overlaps(services):
-        yield Problem(
-            "networks.services", f"{services} overlaps networks.pods {pods}", "write networks that are apart"
-        )
-
-
 @rule("networks.services")
 def _services_have_the_right_size(spec: Spec) -> Iterator[Problem]:
     bits = 32 - ipaddress.ip_network(spec.networks.services).prefixlen
@@ -173,6 +164,15 @@ def _services_have_the_right_size(spec: Spec) -> Iterator[Problem]:
             "networks.services",
             f"{spec.networks.services} is too {'large' if bits > LARGEST_SERVICE_BITS else 'small'}",
             f"write a prefix length from {32 - LARGEST_SERVICE_BITS} to {32 - SMALLEST_SERVICE_BITS}",
+        )
+
+
+@rule("networks.pods", "networks.services")
+def _networks_are_apart(spec: Spec) -> Iterator[Problem]:
+    pods, services = ipaddress.ip_network(spec.networks.pods), ipaddress.ip_network(spec.networks.services)
+    if pods.overlaps(services):
+        yield Problem(
+            "networks.services", f"{services} overlaps networks.pods {pods}", "write networks that are apart"
         )
 
 
@@ -210,24 +210,35 @@ def _pods_have_room(spec: Spec) -> Iterator[Problem]:
         yield Problem(
             "networks.pods",
             f"{pods} has room for {2**bits} nodes (networks.node_prefix), and {nodes} servers are named",
-            "write a larger network, or a longer networks.node_prefix",
+            "write a larger network, or a larger networks.node_prefix",
+        )
+
+
+@rule("networks.node_prefix", "kubelet")
+def _nodes_have_room(spec: Spec) -> Iterator[Problem]:
+    addresses = 2 ** (32 - spec.networks.node_prefix) - 2
+    if "maxPods" not in spec.kubelet and addresses < DEFAULT_MAX_PODS:
+        yield Problem(
+            "networks.node_prefix",
+            f"{spec.networks.node_prefix} gives a node {addresses} addresses for its {DEFAULT_MAX_PODS} pods",
+            f"write a smaller number, or kubelet.maxPods: {addresses}",
         )
 
 
 @rule("networks.node_prefix", "kubelet", "pools.*.kubelet")
-def _nodes_have_room(spec: Spec) -> Iterator[Problem]:
+def _pods_fit_into_nodes(spec: Spec) -> Iterator[Problem]:
     addresses = 2 ** (32 - spec.networks.node_prefix) - 2
-    kubelets = [
-        ("kubelet", spec.kubelet),
-        *((f"pools.{name}.kubelet", pool.kubelet) for name, pool in spec.pools.items()),
-    ]
-    for path, kubelet in kubelets:
-        pods = kubelet.get("maxPods", DEFAULT_MAX_PODS if path == "kubelet" else 0)
+    kubelets = {
+        "kubelet": spec.kubelet,
+        **{f"pools.{name}.kubelet": pool.kubelet for name, pool in spec.pools.items()},
+    }
+    for path, kubelet in kubelets.items():
+        pods = kubelet.get("maxPods")
         if isinstance(pods, int) and pods > addresses:
             yield Problem(
                 f"{path}.maxPods",
-                f"{pods} pods do not fit into a node's {addresses} addresses (networks.node_prefix)",
-                f"write at most {addresses}, or a shorter networks.node_prefix",
+                f"{pods} pods do not fit into the {addresses} addresses of networks.node_prefix",
+                f"write at most {addresses}, or a smaller networks.node_prefix",
             )
 
 
@@ -286,5 +297,5 @@ def _forwarding_stays_on(spec: Spec) -> Iterator[Problem]:
 
 
 @rule("kubelet", "pools.*.kubelet", "kubeadm", "kube_proxy")
-def _owned_fields_stay(spec: Spec) -> Iterator[Problem]:
-    yield from owned_fields(spec)
+def _passthroughs_leave_ours_alone(spec: Spec) -> Iterator[Problem]:
+    yield from passthrough.problems(spec)

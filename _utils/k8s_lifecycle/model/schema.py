@@ -91,9 +91,13 @@ class Reader:
 
     def fail(self, path: str, wrong: str, remedy: str) -> Any:
         """Report a mistake and return `BROKEN`."""
-        self.problems.append(Problem(path, wrong, remedy))
-        self._broken.add(path)
+        self.report(Problem(path, wrong, remedy))
         return BROKEN
+
+    def report(self, problem: Problem) -> None:
+        """Note a mistake, and not to look at the same place again."""
+        self.problems.append(problem)
+        self._broken.add(problem.path)
 
     def is_sound(self, path: str) -> bool:
         """Tell whether nothing at, above or below a path is broken; `*` in it stands for any key."""
@@ -295,14 +299,16 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """Return a value as its author would recognise it."""
+    """Return a value as its author would recognise it, without a password that may be in it."""
     if isinstance(value, bool):
-        return f"{str(value).lower()} (a truth value)"
+        return str(value).lower()
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
-    return f"'{value}'" if isinstance(value, str) else "nothing" if value is None else str(value)
+    if isinstance(value, str):
+        return re.sub(r"//[^/@]*@", "//***@", f"'{value}'")
+    return "nothing" if value is None else str(value)
 
 
 def plural(label: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from k8s_lifecycle.model.documents import read_yaml
 from k8s_lifecycle.model.neighbours import clashes
-from k8s_lifecycle.model.rules import broken_rules
+from k8s_lifecycle.model.rules import check
 from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, closest, plain
 from k8s_lifecycle.model.settings import ControlPlane, Endpoint, Flannel, Pool, Spec, Taint
 
@@ -144,7 +144,7 @@ def _draft(name: str, mapping: Any) -> tuple[Spec, Reader]:
         mapping = {**mapping, "name": name}
     spec = reader.section(Spec, "", mapping)
     if spec is not BROKEN:
-        reader.problems += broken_rules(spec, reader)
+        check(spec, reader)
     return (spec if reader.problems else _with_derived_defaults(spec)), reader
 
 
