@@ -65,9 +65,8 @@ def _index(repository: Path) -> None:
         "Architectures": ARCHITECTURE,
         "Components": COMPONENT,
     }
-    options = [
-        word for name, value in fields.items() for word in ("-o", f"APT::FTPArchive::Release::{name}={value}")
-    ]
+    settings = (f"APT::FTPArchive::Release::{name}={value}" for name, value in fields.items())
+    options = [word for setting in settings for word in ("-o", setting)]
     release = run(*here, *options, "release", f"dists/{SUITE}")
     (repository / "dists" / SUITE / "Release").write_text(release)
 

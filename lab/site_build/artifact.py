@@ -30,7 +30,8 @@ class Artifact:
         """Let `fill` write the content, unless it is there; the directory appears whole or not at all."""
         if self.finished:
             return self
-        say(f"{self.path.name}: making it")
+        label = f"{self.path.parent.name}/{self.path.name}"
+        say(f"{label}: making it")
         began = time.monotonic()
         unfinished = self.path.with_name(f".{self.path.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -38,7 +39,7 @@ class Artifact:
         fill(unfinished)
         (unfinished / MARKER).write_text(self.digest)
         _put_in_place(unfinished, self.path)
-        say(f"{self.path.name}: made in {time.monotonic() - began:.1f} s")
+        say(f"{label}: made in {time.monotonic() - began:.1f} s")
         return self
 
 

@@ -49,7 +49,9 @@ def _serving(program: Path, storage: Path) -> Iterator[str]:
         config, log = Path(temporary) / "config.yml", Path(temporary) / "log"
         config.write_text(_CONFIG.format(storage=storage, address=address))
         with log.open("w") as output:
-            server = subprocess.Popen([program, "serve", config], stdout=output, stderr=output)
+            # Even a build that is killed outright leaves no registry behind.
+            bound = ("setpriv", "--pdeathsig", "TERM")
+            server = subprocess.Popen([*bound, program, "serve", config], stdout=output, stderr=output)
         try:
             wait_until(f"docker-registry on {address}", lambda: _answers(server, address, log), START_SECONDS)
             yield address

@@ -69,17 +69,9 @@ def _build(name: str, target: Path) -> None:
             f"wheels are for the servers' Python {wanted}, this is {this}: run it with python{wanted}"
         )
     # Not `pip download`: it leaves source packages, which servers could not build without a network.
-    wheel: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--wheel-dir",
-        target,
-    ]
-    run(*wheel, "--requirement", REQUIREMENTS / f"{name}.txt", timeout=BUILD_SECONDS)
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps")
+    requirement = REQUIREMENTS / f"{name}.txt"
+    run(*pip, "--wheel-dir", target, "--requirement", requirement, timeout=BUILD_SECONDS)
 
 
 def _artifact(name: str, path: Path) -> Artifact:
