@@ -1,0 +1,102 @@
+"""What the SLS of a server need beyond Salt's own states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from k8s_lifecycle.server import kernel as kernels
+from k8s_lifecycle.server import services, swap
+
+__virtualname__ = "k8s_server"
+__opts__: dict[str, Any]
+__salt__: Any
+
+Changes = dict[str, dict[str, Any]]
+
+
+def kernel(name: str, modules: Sequence[str], settings: Mapping[str, str]) -> dict[str, Any]:
+    """Load kernel modules and set kernel settings, now and at every boot.
+
+    modules
+        Their names. One that is built in counts as loaded.
+    settings
+        Values by name, as sysctl has them.
+    """
+    return _converged(
+        name,
+        lambda: kernels.differences(modules, settings),
+        lambda _: kernels.apply(modules, settings),
+        "the kernel has the modules and settings that Kubernetes needs",
+    )
+
+
+def swap_off(name: str) -> dict[str, Any]:
+    """Turn swap off, now and at every boot."""
+
+    def differences() -> Changes:
+        devices, lines = swap.active(), swap.at_boot()
+        now = {"/proc/swaps": {"old": list(devices), "new": []}} if devices else {}
+        boot = {"/etc/fstab": {"old": list(lines), "new": []}} if lines else {}
+        return {**now, **boot}
+
+    return _converged(name, differences, lambda _: swap.turn_off(), "swap is off")
+
+
+def service(name: str, files: Sequence[str], reload: bool = False) -> dict[str, Any]:
+    """Run a service, enabled, with the files that are on disk: restart it if one changed after its start.
+
+    name
+        Of the service.
+    files
+        Its configuration and program.
+    reload
+        Reload it instead of restarting it, so that connections live on.
+    """
+    return _converged(
+        name,
+        lambda: services.differences(name, files),
+        lambda found: services.converge(name, list(found), reload),
+        f"{name} runs with the files on disk",
+    )
+
+
+def drift_reported(name: str, assignment: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell where this node differs from its spec, and change nothing: that is for the runner's operations.
+
+    assignment
+        The pillar `k8s`: cluster, role, pool, spec.
+    """
+    lines = __salt__["k8s_server.drift"](assignment)
+    if not lines:
+        return _answer(name, True, "the node is what its spec asks for")
+    cluster = assignment["cluster"]
+    comment = (
+        f"the node differs from its spec; nothing was changed, `salt-run k8s.plan {cluster}` shows what would"
+        " be:\n" + "\n".join(f"- {line}" for line in lines)
+    )
+    return {**_answer(name, True, comment), "warnings": lines}
+
+
+def _converged(
+    name: str, differences: Callable[[], Changes], converge: Callable[[Changes], None], settled: str
+) -> dict[str, Any]:
+    """Read, compare, act, and read again."""
+    before = differences()
+    if not before:
+        return _answer(name, True, settled)
+    if __opts__["test"]:
+        return _answer(name, None, f"would change: {', '.join(before)}", before)
+    try:
+        converge(before)
+    except (OSError, RuntimeError) as error:
+        return _answer(name, False, str(error))
+    left = differences()
+    done = {what: change for what, change in before.items() if what not in left}
+    if left:
+        return _answer(name, False, f"still not as it should be: {left}", done)
+    return _answer(name, True, settled, done)
+
+
+def _answer(name: str, result: bool | None, comment: str, changes: Changes | None = None) -> dict[str, Any]:
+    return {"name": name, "result": result, "comment": comment, "changes": changes or {}}

@@ -1,0 +1,1 @@
+"""What one server is told, and what it is seen to be."""

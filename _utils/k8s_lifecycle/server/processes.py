@@ -1,0 +1,49 @@
+"""The processes of a server, from /proc."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PROC = Path("/proc")
+UNIT = "k8s-kubeadm.service"
+VERBS = frozenset({"init", "join", "reset", "upgrade"})
+
+
+def names(proc: Path = PROC) -> frozenset[str]:
+    """Return the names of all processes."""
+    return frozenset(name for directory in _directories(proc) if (name := _read(directory / "comm").strip()))
+
+
+def kubeadm(proc: Path = PROC) -> dict[str, Any] | None:
+    """Return the kubeadm that changes this server now, if one does: verb, pid, start, whether it is ours."""
+    for directory in _directories(proc):
+        program, *arguments = _read(directory / "cmdline").split("\0")
+        if Path(program).name == "kubeadm" and arguments and arguments[0] in VERBS:
+            return {
+                "verb": arguments[0],
+                "pid": int(directory.name),
+                "since": _started(directory, proc),
+                "ours": UNIT in _read(directory / "cgroup"),
+            }
+    return None
+
+
+def _started(directory: Path, proc: Path) -> float:
+    """Return when a process started, as seconds since the epoch."""
+    fields = _read(directory / "stat").rpartition(")")[2].split()
+    boot = next(line for line in _read(proc / "stat").splitlines() if line.startswith("btime"))
+    ticks = int(fields[19]) if fields else 0
+    return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _directories(proc: Path) -> Iterator[Path]:
+    return (entry for entry in proc.iterdir() if entry.name.isdigit())
+
+
+def _read(path: Path) -> str:
+    """A process may end while it is looked at."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

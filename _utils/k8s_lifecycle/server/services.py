@@ -1,0 +1,61 @@
+"""The services of a server, and whether they run with what is on disk."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from k8s_lifecycle.server.command import output
+
+_ENABLED = ("enabled", "static", "alias", "indirect")
+
+
+def active(*names: str) -> frozenset[str]:
+    """Return which of these services run."""
+    # The status says only that some do not run; 4 that systemd does not know some.
+    states = output("systemctl", "is-active", *names, accept=(0, 1, 3, 4)).split()
+    return frozenset(name for name, state in zip(names, states, strict=True) if state == "active")
+
+
+def differences(name: str, files: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return what is not as it should be: running, enabled, and (re)started after its files last changed.
+
+    The files' change times are compared with the service's, so a run that was killed between writing a file
+    and restarting the service is made up for by the next.
+    """
+    shown = _show(name)
+    found = {}
+    if shown["UnitFileState"] not in _ENABLED:
+        found["enabled"] = {"old": shown["UnitFileState"] or "no such unit", "new": "enabled"}
+    if shown["ActiveState"] != "active":
+        found["running"] = {"old": shown["ActiveState"], "new": "active"}
+    elif any(_changed(path) > _since(shown) for path in files):
+        found["running"] = {"old": "active with older files", "new": "active with the files on disk"}
+    return found
+
+
+def converge(name: str, differences: Sequence[str], reload: bool) -> None:
+    """Enable, start, restart or reload a service, as its differences ask for."""
+    if "enabled" in differences:
+        output("systemctl", "enable", name)
+    if "running" in differences:
+        output("systemctl", "reload-or-restart" if reload else "restart", name, timeout=120)
+
+
+def _show(name: str) -> dict[str, str]:
+    properties = "ActiveState,UnitFileState,StateChangeTimestampMonotonic"
+    lines = output("systemctl", "show", name, f"--property={properties}").splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def _since(shown: dict[str, str]) -> float:
+    """Return when a service was last started or reloaded, in seconds since the epoch."""
+    passed = time.clock_gettime(time.CLOCK_MONOTONIC) - int(shown["StateChangeTimestampMonotonic"]) / 1e6
+    return time.time() - passed
+
+
+def _changed(path: str) -> float:
+    """Return when a file was put where it is; its modification time may be that of a package's build."""
+    try:
+        return Path(path).stat().st_ctime
+    except FileNotFoundError:
+        return 0.0

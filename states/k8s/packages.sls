@@ -1,0 +1,27 @@
+# The packages of a bare server, in one transaction: exact versions, pinned and held.
+{%- set want = salt['k8s_server.desired'](pillar['k8s'])['packages'] %}
+
+k8s-package-pins:
+  file.managed:
+    - name: /etc/apt/preferences.d/k8s
+    - contents: {{ want['preferences'] | json }}
+
+k8s-packages:
+  pkg.installed:
+    - pkgs:
+{%- for name, version in want['pinned'] | dictsort %}
+      - {{ name }}: {{ version | json }}
+{%- endfor %}
+{%- for name in want['helpers'] %}
+      - {{ name }}
+{%- endfor %}
+    - refresh: {{ want['refresh'] }}
+    - update_holds: True
+    - onlyif:
+      - fun: k8s_server.bare
+
+k8s-packages-held:
+  pkg.held:
+    - pkgs: {{ want['pinned'] | list | json }}
+    - require:
+      - pkg: k8s-packages

@@ -1,0 +1,32 @@
+# What makes a server ready for its cluster. Highstate and the runner's `prepare` apply the same.
+#
+# A bare server is converged. On a node (kubeadm has been there, or is at work) only what cannot disturb it is,
+# and the rest is reported: versions, kubelet, containerd, manifests and endpoint of a node change through an
+# operation of the runner alone, which knows what the cluster can bear.
+{%- set k8s = pillar['k8s'] %}
+{%- if 'problems' in k8s %}
+
+k8s-spec:
+  test.configurable_test_state:
+    - changes: False
+    - result: False
+    - comment: {{ k8s['problems'] | join('\n') | json }}
+{%- else %}
+
+include:
+  - k8s.os
+  - k8s.repository
+{%- if salt['k8s_server.bare']() %}
+  - k8s.runtime
+  - k8s.packages
+  - k8s.kubelet
+{%- if k8s['role'] == 'control-plane' %}
+  - k8s.python_client
+{%- if 'addresses' in k8s %}
+  - k8s.endpoint
+{%- endif %}
+{%- endif %}
+{%- else %}
+  - k8s.drift
+{%- endif %}
+{%- endif %}

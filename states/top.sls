@@ -1,0 +1,15 @@
+# Which server gets which SLS. An example: a site has its own, with these lines in it.
+#
+# Secrets go by minion id, since everything else is what a minion says of itself:
+#   'dc1-cp-*':
+#     - site.backup_credentials
+# SLS without secrets may go by the grains datacenter, environment, k8s_role and k8s_pool:
+#   'G@datacenter:dc1 and G@environment:prod':
+#     - match: compound
+#     - site.resolver
+#
+# The cluster, role and pool of a server are in its pillar, which the master gives by minion id.
+base:
+  'k8s:*':
+    - match: pillar
+    - k8s.server
