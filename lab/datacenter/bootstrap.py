@@ -26,13 +26,15 @@ def ensure_interpreter() -> None:
         except (subprocess.CalledProcessError, OSError) as error:
             sys.exit(f"lab/dc: could not make {VENV}: {error}")
     python = str(VENV / "bin" / "python")
-    os.execv(python, [python, *sys.argv])
+    os.execv(python, [python, *sys.argv])  # noqa: S606
 
 
 def _make_venv() -> None:
     python = shutil.which(PYTHON)
     if not python:
-        sys.exit(f"lab/dc: needs {PYTHON}, the Python of the Debian that its servers run; install it and run this again")
+        sys.exit(
+            f"lab/dc: needs {PYTHON}, the Python of its servers' Debian; install it, then run this again"
+        )
     print(f"lab/dc: making {VENV} ...", file=sys.stderr)
     if subprocess.run([python, "-c", "import ensurepip"], capture_output=True, check=False).returncode:
         # Debian's python3 comes without what makes virtual environments.

@@ -14,6 +14,7 @@ from .paths import LAB_NAME
 
 MOUNT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
+FREEZE_SECONDS = 30
 HIERARCHIES = (*CONTROLLERS, "systemd", "unified")
 
 
@@ -51,7 +52,7 @@ def processes(server: str) -> list[int]:
 
 
 def freeze(server: str) -> None:
-    """Stop every process of the server where it stands; the kernel keeps answering for it, nothing else does."""
+    """Stop every process of the server where it stands; only the kernel still answers for it."""
     _set_freezer(server, "FROZEN")
 
 
@@ -121,7 +122,8 @@ def _inherit_cpuset(group: Path) -> None:
 def _set_freezer(server: str, state: str) -> None:
     file = _group("freezer", server) / "freezer.state"
     file.write_text(state)
-    wait_until(f"{server} to be {state}", lambda: file.read_text().strip() == state, seconds=30, interval=0.01)
+    reached = f"{server} to be {state}"
+    wait_until(reached, lambda: file.read_text().strip() == state, FREEZE_SECONDS, interval=0.01)
 
 
 def _kill(pid: int) -> None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from .errors import LabError
+from .errors import LabError, PermanentError
 
 
 def wait_until(what: str, condition: Callable[[], bool], seconds: float, interval: float = 0.1) -> None:
@@ -17,6 +17,8 @@ def wait_until(what: str, condition: Callable[[], bool], seconds: float, interva
         try:
             if condition():
                 return
+        except PermanentError:
+            raise
         except LabError as error:
             reason = f"\n  {error}"
         if time.monotonic() > deadline:

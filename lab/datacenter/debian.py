@@ -12,7 +12,7 @@ _FETCH_OPTIONS = ("Acquire::Check", "Acquire::http", "Acquire::https", "Acquire:
 
 
 def sources() -> str:
-    """Return the machine's apt sources of the Debian release, its updates and security fixes; empty if none."""
+    """Return the machine's apt sources of the Debian release with its updates; empty if it has none."""
     found = []
     for line in run("apt-get", "indextargets", "--format", _FIELDS, "Created-By: Packages").splitlines():
         origin, codename, source = line.split("|")

@@ -1,19 +1,19 @@
 """The lab as a whole: bring it up, add to it, take it down."""
 
 import shutil
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import control_groups, machine_settings, network, root, salt, server, state
+from . import control_groups, disk, machine_settings, network, root, salt, server, state
 from .deadline import wait_until
 from .errors import LabError
 from .exclusive import exclusive
 from .layout import MASTER, MIRROR, Layout, Server, load
 from .paths import CHECKOUT, KEYS, SERVERS, SITE
+from .progress import Say
 
 ANSWER_SECONDS = 120
-Say = Callable[[str], None]
 
 
 def up(path: Path, say: Say) -> Layout:
@@ -41,22 +41,19 @@ def start_all(servers: Iterable[Server], layout: Layout, say: Say) -> None:
     """Start the servers that are off, all at once, and wait until each has booted."""
     off = [each for each in servers if server.leader(each) is None]
     for each in off:
-        start(each, layout)
+        if not disk.is_made(each):
+            _make_disk(each, layout)
+        server.start(each, _shared(each, layout))
     say(f"booting {', '.join(each.id for each in off) or 'nothing: all are up'}")
     with ThreadPoolExecutor(max_workers=len(off) or 1) as pool:
-        for each in pool.map(_wait_booted, off):
-            say(f"{each.id} has booted")
-
-
-def start(each: Server, layout: Layout) -> None:
-    """Begin to boot one server, with a new disk if it has none."""
-    if not server.is_prepared(each):
-        _prepare(each, layout)
-    server.start(each, layout, _binds(each, layout))
+        waiting = {pool.submit(server.wait_booted, each): each for each in off}
+        for booted in as_completed(waiting):
+            booted.result()
+            say(f"{waiting[booted].id} has booted")
 
 
 def down(say: Say) -> None:
-    """Leave nothing of the lab on the machine, whatever state it is in, and without asking any file what that is."""
+    """Leave nothing of the lab on the machine, found by its name: no file is asked what there is."""
     with exclusive("down"):
         for name in control_groups.servers():
             control_groups.kill(name)
@@ -95,27 +92,27 @@ def wait_answering(layout: Layout, minions: Iterable[Server], say: Say) -> None:
 
 def _bring_up(servers: Iterable[Server], layout: Layout, say: Say) -> None:
     wanted = list(servers)
-    for known in layout.servers.values():
-        if server.is_prepared(known):
-            server.update_hosts(known, layout)
+    for known in filter(disk.is_made, layout.servers.values()):
+        disk.update_hosts(server.files(known) / "etc/hosts", layout)
     master = layout.servers[MASTER]
-    if server.is_prepared(master):
-        salt.accept(server.writable(master, ""), server.root(master), layout.minions)
+    if disk.is_made(master):
+        salt.accept(server.files(master), disk.root(master), layout.minions)
     start_all(wanted, layout, say)
     wait_answering(layout, [each for each in wanted if each in layout.minions], say)
 
 
-def _prepare(each: Server, layout: Layout) -> None:
+def _make_disk(each: Server, layout: Layout) -> None:
     lower = root.mirror_root() if each.id == MIRROR else root.server_root()
-    server.prepare(each, layout, lower)
+    disk.make(each, layout, lower)
     if each.id == MASTER:
-        salt.install_master(server.tree(each), lower, layout)
+        salt.install_master(disk.tree(each), lower, layout)
     elif each.is_minion:
-        salt.install_minion(server.tree(each), layout, each)
-    server.mark_prepared(each)
+        salt.install_minion(disk.tree(each), layout, each)
+    disk.complete(each)
 
 
-def _binds(each: Server, layout: Layout) -> list[str]:
+def _shared(each: Server, layout: Layout) -> list[str]:
+    """Return the options that show a server what is the site's own, live and read-only."""
     shared: dict[Path, str] = {}
     if each.id == MASTER:
         shared = {CHECKOUT: salt.CODE}
@@ -127,8 +124,3 @@ def _binds(each: Server, layout: Layout) -> list[str]:
     for source in shared:
         source.mkdir(parents=True, exist_ok=True)
     return [f"--bind-ro={source}:{target}" for source, target in shared.items()]
-
-
-def _wait_booted(each: Server) -> Server:
-    server.wait_booted(each)
-    return each

@@ -183,7 +183,7 @@ def _server_shape_problems(name: Any, values: Any) -> Iterator[str]:
 def _server_problems(server: Server, networks: Mapping[str, ipaddress.IPv4Network]) -> Iterator[str]:
     where = f"servers.{server.id}"
     if not _SERVER_ID.fullmatch(server.id):
-        yield f"{where}: it names a host and a network interface; write up to 12 small letters, digits, hyphens"
+        yield f"{where}: it names a host and an interface; write up to 12 small letters, digits and hyphens"
     if server.role is not None and server.role not in ROLES:
         yield f"{where}.role: {server.role!r}; write one of {', '.join(ROLES)}"
     if server.datacenter not in networks:

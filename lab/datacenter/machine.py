@@ -1,10 +1,9 @@
-"""What the machine must have. What it lacks is said at once and all together; Debian packages are installed."""
+"""What the machine must have. What it lacks is said all together; Debian packages are installed."""
 
 import os
-import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from site_build import compilers
@@ -13,6 +12,7 @@ from . import control_groups, debian
 from .command import run
 from .errors import LabError
 from .paths import BUILD
+from .progress import Say
 
 PACKAGES = ("iproute2", "kmod", "mmdebstrap", "nftables", "openssl", "systemd-container", "util-linux")
 _GIB = 2**30
@@ -29,7 +29,7 @@ def require_root() -> None:
         raise LabError("needs root: servers are namespaces, mounts and control groups; run it with sudo")
 
 
-def prepare(say: Callable[[str], None], compiling: bool) -> None:
+def prepare(say: Say, compiling: bool) -> None:
     """Raise with everything that is missing; install the Debian packages if nothing else is."""
     lacks = [*_lacks(), *(_compiler_lacks() if compiling else [])]
     if lacks:
@@ -45,7 +45,7 @@ def _lacks() -> Iterator[str]:
     if not shutil.which("apt-get"):
         yield "apt-get: the lab's servers are Debian, built with this machine's own apt; use a Debian machine"
     elif not debian.sources():
-        yield f"an apt source of Debian {debian.CODENAME}; add one to /etc/apt/sources.list.d, then: apt-get update"
+        yield f"an apt source of Debian {debian.CODENAME}; add one, then: apt-get update"
     hierarchies = control_groups.missing_hierarchies()
     if hierarchies:
         names = ", ".join(hierarchies)
@@ -62,7 +62,7 @@ def _lacks() -> Iterator[str]:
         yield f"disk: {free / _GIB:.1f} GiB free under {BUILD}, {_DISK_FOR_ROOTS / _GIB:.0f} needed"
     available = _available_memory()
     if available < _MEMORY:
-        yield f"memory: {available / _GIB:.1f} GiB available, {_MEMORY / _GIB:.0f} needed for the smallest cluster"
+        yield f"memory: {available / _GIB:.1f} GiB available, {_MEMORY / _GIB:.0f} are the least"
 
 
 def _compiler_lacks() -> Iterator[str]:
@@ -73,14 +73,14 @@ def _compiler_lacks() -> Iterator[str]:
             yield str(error)
 
 
-def _install_packages(say: Callable[[str], None]) -> None:
+def _install_packages(say: Say) -> None:
     missing = [package for package in PACKAGES if not _is_installed(package)]
     if not missing:
         return
     say(f"installing Debian packages: {' '.join(missing)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run("apt-get", "update", timeout=300, environment=environment)
-    run("apt-get", "install", "--yes", "--no-install-recommends", *missing, timeout=600, environment=environment)
+    run("apt-get", "update", timeout=300)
+    install = ["apt-get", "install", "--yes", "--no-install-recommends"]
+    run(*install, *missing, timeout=600, environment={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 
 
 def _is_installed(package: str) -> bool:
@@ -89,9 +89,13 @@ def _is_installed(package: str) -> bool:
 
 
 def _capabilities() -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"^CapEff:\s*(\w+)", status, re.MULTILINE)[1], 16)
+    return int(_kernel_value("/proc/self/status", "CapEff"), 16)
 
 
 def _available_memory() -> int:
-    return int(re.search(r"^MemAvailable:\s*(\d+)", Path("/proc/meminfo").read_text(), re.MULTILINE)[1]) * 1024
+    return int(_kernel_value("/proc/meminfo", "MemAvailable")) * 1024
+
+
+def _kernel_value(file: str, name: str) -> str:
+    lines = Path(file).read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith(f"{name}:"))

@@ -44,7 +44,8 @@ _CUTS = {"bridge": "cut_servers", "inet": "cut_networks"}
 
 def exists() -> bool:
     """Say whether the namespace is there; a file that survived a reboot of the machine is not one."""
-    return os.path.ismount(NETWORK_NAMESPACE)  # noqa: PTH114  Path.is_mount knows directories only
+    # Path.is_mount knows directories only.
+    return os.path.ismount(NETWORK_NAMESPACE)
 
 
 def enter() -> list[str]:
@@ -148,4 +149,3 @@ def _ip(*words: str) -> str:
 
 def _nft(commands: str) -> str:
     return run(*enter(), "nft", commands)
-

@@ -2,6 +2,9 @@
 
 import sys
 import time
+from collections.abc import Callable
+
+Say = Callable[[str], None]
 
 _began = time.monotonic()
 

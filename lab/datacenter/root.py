@@ -1,9 +1,9 @@
-"""The root file systems that servers start from: Debian and Salt, nothing else; built once, cached by content."""
+"""The root file systems that servers start from: Debian and Salt, nothing else; cached by their recipe."""
 
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,18 +12,23 @@ import site_build
 from . import debian, kernel_modules
 from .command import run
 from .paths import BUILD, ROOTS, SERVERS
+from .progress import Say
 
 SALT_VERSION = "3008.3"
 SALT_HOME = "/opt/saltstack/salt"
-_SALT_PROGRAMS = ("salt", "salt-call", "salt-cp", "salt-key", "salt-master", "salt-minion", "salt-pip", "salt-run")
+_SALT_PROGRAMS = (
+    "salt", "salt-call", "salt-cp", "salt-key", "salt-master", "salt-minion", "salt-pip", "salt-run",
+)  # fmt: skip
 
 BASE_PACKAGES = (
-    "ca-certificates", "dbus", "gpg", "gpgv", "iproute2", "iputils-ping", "kmod", "netbase", "procps", "python3",
-    "systemd", "systemd-sysv",
+    "ca-certificates", "dbus", "gpg", "gpgv", "iproute2", "iputils-ping", "kmod", "netbase", "procps",
+    "python3", "systemd", "systemd-sysv",
 )  # fmt: skip
 MIRROR_PACKAGES = ("nginx-light", "docker-registry")
 
-_FILES = Path(__file__).parent / "root_files"
+_HERE = Path(__file__).parent
+_FILES = _HERE / "root_files"
+_RECIPE = [_HERE / name for name in ("root.py", "debian.py", "kernel_modules.py")]
 # Periodic jobs of a long-lived server; here they would only take the time of what is being tested.
 _TIMERS = ("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "e2scrub_all", "fstrim")
 
@@ -43,14 +48,14 @@ def missing() -> list[Path]:
     return [root for root in (server_root(), mirror_root()) if not root.exists()]
 
 
-def build(say: Callable[[str], None]) -> None:
+def build(say: Say) -> None:
     """Build the roots that are missing."""
     _remove_outdated()
     roots = missing()
     if not roots:
         return
     names = " and ".join(root.name for root in roots)
-    say(f"building the roots for {names}: Debian {debian.CODENAME}, Salt {SALT_VERSION} (about 2 minutes) ...")
+    say(f"building the roots for {names}: Debian {debian.CODENAME}, Salt {SALT_VERSION} (2 minutes) ...")
     wheels = site_build.salt_wheels(BUILD, say)
     with ThreadPoolExecutor() as pool:
         for root in pool.map(lambda root: _build(root, wheels), roots):
@@ -86,7 +91,8 @@ def _install_salt(root: Path, wheels: Path) -> None:
     for program in _SALT_PROGRAMS:
         (root / SALT_HOME[1:] / program).symlink_to(f"bin/{program}")
         (root / "usr/bin" / program).symlink_to(f"{SALT_HOME}/{program}")
-    run("chroot", root, "useradd", "--system", "--home-dir", SALT_HOME, "--shell", "/usr/sbin/nologin", "salt")
+    account = ["--system", "--home-dir", SALT_HOME, "--shell", "/usr/sbin/nologin", "salt"]
+    run("chroot", root, "useradd", *account)
     for directory in ("etc/salt/pki/master", "var/cache/salt/master", "var/log/salt"):
         (root / directory).mkdir(parents=True)
         run("chroot", root, "chown", "salt:salt", f"/{directory}")
@@ -97,8 +103,7 @@ def _configure(root: Path) -> None:
     (root / "etc/machine-id").write_text("")
     # There is no DNS in the lab: each look-up of an unknown name would wait for its time-out.
     nsswitch = root / "etc/nsswitch.conf"
-    lines = nsswitch.read_text().splitlines()
-    nsswitch.write_text("\n".join("hosts: files" if line.startswith("hosts:") else line for line in lines) + "\n")
+    nsswitch.write_text(re.sub(r"(?m)^hosts:.*$", "hosts: files", nsswitch.read_text()))
     kernel_modules.describe(root)
     units = ["console-getty.service", *(f"{timer}.timer" for timer in _TIMERS)]
     run("systemctl", f"--root={root}", "disable", *units)
@@ -108,10 +113,9 @@ def _configure(root: Path) -> None:
 def _fingerprint() -> str:
     """Name what a root is made of: this recipe, the files it copies, the release and its packages."""
     digest = hashlib.sha256(os.uname().release.encode())
-    recipe = Path(__file__)
-    for file in [recipe, *(recipe.with_name(name) for name in ("debian.py", "kernel_modules.py")), *sorted(_FILES.rglob("*"))]:
+    for file in [*_RECIPE, *sorted(_FILES.rglob("*"))]:
         if file.is_file():
-            digest.update(str(file.relative_to(recipe.parent)).encode())
+            digest.update(str(file.relative_to(_HERE)).encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 

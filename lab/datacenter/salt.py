@@ -59,17 +59,18 @@ def install_master(tree: Path, root: Path, layout: Layout) -> None:
     _write_config(tree / "etc/salt/master", master_config(layout))
     _install_key_pair(MASTER, tree / _MASTER_KEYS, "master")
     accept(tree, root, layout.minions)
+    for path in [tree / _MASTER_KEYS, *(tree / _MASTER_KEYS).rglob("*")]:
+        os.chown(path, *_salt_user(root))
     _enable(tree, "salt-master")
 
 
 def accept(tree: Path, root: Path, minions: Iterable[Server]) -> None:
     """Put the minions' keys among those the master accepts; the root knows the numbers of its users."""
-    keys = tree / _MASTER_KEYS
     for minion in minions:
-        if not (keys / "minions" / minion.id).exists():
-            _copy(public_key(minion.id), keys / "minions" / minion.id, mode=0o644)
-    for path in [keys, *keys.rglob("*")]:
-        os.chown(path, *_salt_user(root))
+        key = tree / _MASTER_KEYS / "minions" / minion.id
+        if not key.exists():
+            _copy(public_key(minion.id), key, mode=0o644)
+            os.chown(key, *_salt_user(root))
 
 
 def install_minion(tree: Path, layout: Layout, server: Server) -> None:
@@ -114,7 +115,7 @@ def answering(master: Server, minions: list[str]) -> set[str]:
 
 def _address(hexadecimal: str) -> str:
     """Read an address as /proc/net/tcp writes it: the bytes in the machine's order, then the port."""
-    number = int(hexadecimal.split(":")[0], 16)
+    number = int(hexadecimal.partition(":")[0], 16)
     return str(ipaddress.IPv4Address(number.to_bytes(4, sys.byteorder)))
 
 

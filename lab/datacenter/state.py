@@ -81,7 +81,8 @@ def _layout(recorded: _Recorded) -> layout.Layout:
 def _read() -> _Recorded | None:
     if not CURRENT_LAYOUT.exists():
         return None
-    return yaml.safe_load(CURRENT_LAYOUT.read_text())
+    recorded: _Recorded = yaml.safe_load(CURRENT_LAYOUT.read_text())
+    return recorded
 
 
 def _write(path: Path, added: dict[str, Any]) -> None:
