@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 import urllib3
 import yaml
 
+from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.wording import brief
 
 try:
@@ -36,12 +37,16 @@ FIELD_MANAGER = "k8s-lifecycle"
 Json = dict[str, Any]
 
 
-class KubernetesError(Exception):
+class KubernetesError(HostError):
     """The API server gave no useful answer."""
 
 
 class UnreachableError(KubernetesError):
     """The API server is silent: nothing is known about what it would have said."""
+
+
+class UnknownKindError(KubernetesError):
+    """The cluster has no such kind of object, or not yet."""
 
 
 class RefusedError(KubernetesError):
@@ -121,10 +126,9 @@ class Api:
         """Change the given fields of an object; with `metadata.resourceVersion` only if it is unchanged."""
         return self._request("PATCH", path, patch, content_type="application/merge-patch+json")
 
-    def apply(self, manifest: Mapping[str, Any]) -> Json:
+    def apply(self, path: str, manifest: Mapping[str, Any]) -> Json:
         """Make an object be as given, and take over fields that somebody else set (server-side apply)."""
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        path = self.path_of(manifest)
         return self._request("PATCH", path, manifest, query, "application/apply-patch+yaml")
 
     def delete(self, path: str, **query: str) -> bool:
@@ -136,12 +140,13 @@ class Api:
         return True
 
     def path_of(self, manifest: Mapping[str, Any]) -> str:
-        """Return the path of the object that a manifest describes."""
+        """Return the path of the object that a manifest describes. Raises: `UnknownKindError`."""
         group = manifest["apiVersion"]
         root = f"/api/{group}" if "/" not in group else f"/apis/{group}"
         resource = self._resources(root).get(manifest["kind"])
         if resource is None:
-            raise KubernetesError(f"the cluster has no kind {manifest['kind']} in {group}")
+            self._resources.cache_clear()
+            raise UnknownKindError(f"the cluster has no kind {manifest['kind']} in {group}")
         plural, namespaced = resource
         metadata = manifest["metadata"]
         scope = f"/namespaces/{metadata.get('namespace', 'default')}" if namespaced else ""

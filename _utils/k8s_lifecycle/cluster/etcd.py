@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 
+from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.wording import brief
 
 PKI = Path("/etc/kubernetes/pki/etcd")
@@ -21,7 +22,7 @@ LOCAL = "https://127.0.0.1:2379"
 TIMEOUT = 2.0
 
 
-class EtcdError(Exception):
+class EtcdError(HostError):
     """etcd gave no answer, or refused."""
 
 
@@ -69,6 +70,12 @@ class Etcd:
             listed, quorum = self._list(linearizable=False), False
         with ThreadPoolExecutor(max_workers=max(1, len(listed))) as pool:
             return Membership(tuple(pool.map(self._examined, listed)), quorum)
+
+    def own_id(self) -> str:
+        """Return the id of the member that runs on this server."""
+        return format(
+            int(self._call(self._endpoint, "/v3/maintenance/status", {})["header"]["member_id"]), "x"
+        )
 
     def remove(self, member: Member) -> None:
         """Remove a member from the cluster. Whether that is safe was decided before."""

@@ -19,11 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from k8s_lifecycle.errors import HostError
+
 PURPOSE = "k8s-lifecycle admission v1"
 CLOCK_SKEW = 60.0
 
 
-class SealError(Exception):
+class SealError(HostError):
     """A box that cannot be opened, with the reason."""
 
 

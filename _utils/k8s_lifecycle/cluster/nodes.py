@@ -1,0 +1,110 @@
+"""Nodes of the cluster: settle one, wait for one, delete one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from k8s_lifecycle.cluster.api import Api, ConflictError, Json
+from k8s_lifecycle.cluster.view import is_ready
+from k8s_lifecycle.errors import HostError
+from k8s_lifecycle.model.kubeadm_config import STARTUP_TAINT
+
+NODES = "/api/v1/nodes"
+SETTLED = "k8s-lifecycle/settled"
+ATTEMPTS = 10
+
+Taint = Mapping[str, str]
+
+
+def settle(
+    api: Api, name: str, labels: Mapping[str, str], taints: Sequence[Taint], *, remove_startup_taint: bool
+) -> bool:
+    """Give a node exactly these labels and taints of its pool; return whether that changed it."""
+    for _ in range(ATTEMPTS):
+        node = api.get(f"{NODES}/{name}")
+        change = settlement(node, labels, taints, remove_startup_taint=remove_startup_taint)
+        if change is None:
+            return False
+        try:
+            api.merge(f"{NODES}/{name}", change)
+        except ConflictError:  # the kubelet and controllers write to it, too
+            continue
+        return True
+    raise HostError(
+        f"node {name} changed {ATTEMPTS} times while its labels and taints were written: try again"
+    )
+
+
+def settlement(
+    node: Json, labels: Mapping[str, str], taints: Sequence[Taint], *, remove_startup_taint: bool
+) -> Json | None:
+    """Return the patch that gives a node these labels and taints; None where it has them.
+
+    What a pool no longer asks for is removed, what others put on the node stays: an annotation remembers
+    which is which.
+    """
+    metadata = node["metadata"]
+    before = json.loads(metadata.get("annotations", {}).get(SETTLED, '{"labels": [], "taints": []}'))
+    have = node["spec"].get("taints", [])
+    ours = {_identity(taint) for taint in taints} | {tuple(taint) for taint in before["taints"]}
+    if remove_startup_taint:
+        ours |= {(STARTUP_TAINT, taint["effect"]) for taint in have if taint["key"] == STARTUP_TAINT}
+    wanted = [taint for taint in have if _identity(taint) not in ours] + [_compact(taint) for taint in taints]
+    settled = {"labels": sorted(labels), "taints": sorted(_identity(taint) for taint in taints)}
+    changed_labels = {
+        **{key: None for key in before["labels"] if key not in labels and key in metadata["labels"]},
+        **{key: value for key, value in labels.items() if metadata["labels"].get(key) != value},
+    }
+    if not changed_labels and _same(wanted, have) and json.loads(json.dumps(settled)) == before:
+        return None
+    return {
+        "metadata": {
+            "resourceVersion": metadata["resourceVersion"],
+            "labels": changed_labels,
+            "annotations": {SETTLED: json.dumps(settled)},
+        },
+        "spec": {"taints": wanted},
+    }
+
+
+def wait_ready(api: Api, name: str, timeout: float) -> Json:
+    """Wait until a node is Ready, and return it."""
+    deadline = time.monotonic() + timeout
+    while True:
+        node = api.find(f"{NODES}/{name}")
+        if node and is_ready(node):
+            return node
+        if time.monotonic() > deadline:
+            raise HostError(f"node {name} is not Ready after {timeout:.0f} s: {_why_not(node)}")
+        time.sleep(0.5)
+
+
+def delete(api: Api, name: str) -> bool:
+    """Delete a node from the cluster; return whether it was there."""
+    return api.delete(f"{NODES}/{name}")
+
+
+def _why_not(node: Json | None) -> str:
+    if node is None:
+        return "it is not in the cluster — look at `journalctl -u kubelet` on its server"
+    conditions = {condition["type"]: condition for condition in node["status"].get("conditions", ())}
+    said = conditions.get("Ready", {}).get("message") or "its kubelet has not reported yet"
+    return f"{said} — look at `journalctl -u kubelet` on its server, and at the pod network"
+
+
+def _identity(taint: Taint) -> tuple[str, str]:
+    return taint["key"], taint["effect"]
+
+
+def _compact(taint: Taint) -> dict[str, Any]:
+    return {field: value for field, value in taint.items() if value}
+
+
+def _same(some: Sequence[Taint], others: Sequence[Taint]) -> bool:
+    def plain(taints: Sequence[Taint]) -> list[tuple[str, str, str]]:
+        return sorted((*_identity(taint), taint.get("value", "")) for taint in taints)
+
+    return plain(some) == plain(others)

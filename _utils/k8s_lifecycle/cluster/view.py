@@ -1,0 +1,127 @@
+"""A cluster as this control plane server sees it through its own API server and its own etcd member."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from k8s_lifecycle.cluster import bootstrap_token, init_objects, lease
+from k8s_lifecycle.cluster.api import KUBERNETES_DIRECTORY, Api, Json, KubernetesError
+from k8s_lifecycle.cluster.etcd import Etcd, EtcdError
+from k8s_lifecycle.model import addon
+from k8s_lifecycle.model.versions import Version
+from k8s_lifecycle.server import authority
+
+TIMEOUT = 5.0
+ADMISSION = "k8s-lifecycle/"
+
+_PHASES = {
+    "kubeadm_config": "upload-config/kubeadm",
+    "kubelet_config": "upload-config/kubelet",
+    "cluster_info": "bootstrap-token",
+    "bootstrap_rbac": "bootstrap-token",
+    "coredns": "addon/coredns",
+    "kube_proxy": "addon/kube-proxy",
+}
+
+
+def look(directory: Path = KUBERNETES_DIRECTORY) -> dict[str, Any]:
+    """Return the cluster as plain data; where the API server does not answer, only the reason."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        etcd = beside.submit(members, directory)
+        try:
+            seen = _seen(Api.local(directory, TIMEOUT))
+        except KubernetesError as error:
+            return {"reachable": False, "error": str(error)}
+        return {
+            "reachable": True,
+            "ca": authority.local(directory / "pki/ca.crt"),
+            "etcd": etcd.result(),
+            **seen,
+        }
+
+
+def members(directory: Path = KUBERNETES_DIRECTORY) -> dict[str, Any]:
+    """Return etcd's members, or the reason why they are not known."""
+    try:
+        return Etcd(directory / "pki/etcd").membership().to_dict()
+    except EtcdError as error:
+        return {"error": str(error)}
+
+
+def version(api: Api) -> Version:
+    """Return the version of the API server."""
+    return Version.parse(api.get("/version")["gitVersion"].partition("-")[0].partition("+")[0])
+
+
+def _seen(api: Api) -> dict[str, Any]:
+    there = init_objects.phases_there(api)
+    workloads = [
+        workload
+        for kind in ("daemonsets", "deployments")
+        for workload in api.get(f"/apis/apps/v1/{kind}", labelSelector=f"{addon.LABEL}=network")["items"]
+    ]
+    claim = lease.claim(lease.find(api))
+    return {
+        "version": str(version(api)),
+        "nodes": [node(found) for found in api.get("/api/v1/nodes")["items"]],
+        "cluster_configuration": _configuration(api, init_objects.KUBEADM_CONFIG, "ClusterConfiguration"),
+        "kubelet_configuration": _configuration(api, init_objects.KUBELET_CONFIG, "kubelet"),
+        "phases": {
+            **{name: phase in there for name, phase in _PHASES.items()},
+            "network_addon": addon.installed(workloads),
+        },
+        "auto_approve": api.find(init_objects.AUTO_APPROVE) is not None,
+        "admissions": [_admission(secret) for secret in bootstrap_token.listed(api) if _is_admission(secret)],
+        "lease": claim.to_dict() if claim else None,
+    }
+
+
+def node(found: Json) -> dict[str, Any]:
+    """Return what matters of a Node object."""
+    status, spec = found["status"], found["spec"]
+    return {
+        "name": found["metadata"]["name"],
+        "ready": is_ready(found),
+        "version": status["nodeInfo"]["kubeletVersion"].removeprefix("v"),
+        "labels": found["metadata"].get("labels", {}),
+        "taints": [
+            {field: taint[field] for field in ("key", "value", "effect") if field in taint}
+            for taint in spec.get("taints", ())
+        ],
+        "unschedulable": spec.get("unschedulable", False),
+        "addresses": [
+            address["address"] for address in status.get("addresses", ()) if address["type"] == "InternalIP"
+        ],
+    }
+
+
+def is_ready(found: Json) -> bool:
+    """Whether a Node is Ready."""
+    conditions = {
+        condition["type"]: condition["status"] for condition in found["status"].get("conditions", ())
+    }
+    return conditions.get("Ready") == "True"
+
+
+def _configuration(api: Api, path: str, key: str) -> dict[str, Any] | None:
+    found = api.find(path)
+    return yaml.safe_load(found["data"][key]) if found else None
+
+
+def _is_admission(secret: Json) -> bool:
+    return f"{ADMISSION}node" in secret["metadata"].get("annotations", {})
+
+
+def _admission(secret: Json) -> Mapping[str, Any]:
+    annotations = secret["metadata"]["annotations"]
+    return {
+        "token_id": bootstrap_token.text(secret, "token-id"),
+        "minion": annotations[f"{ADMISSION}minion"],
+        "node": annotations[f"{ADMISSION}node"],
+        "expires": bootstrap_token.expires(secret),
+    }

@@ -1,0 +1,122 @@
+"""Make a control plane server whole: begin `kubeadm init`, or finish an init or a join that was cut off.
+
+Every phase of kubeadm keeps what is whole, so that finishing is: see what is there, remove what is torn, run
+the phases whose work is missing. The files come first and are put on disk before the kubelet starts
+anything: after that a power cut cannot leave an etcd with data under a CA that is lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from k8s_lifecycle.cluster import bootstrap_token, init_objects
+from k8s_lifecycle.cluster.api import Api, KubernetesError
+from k8s_lifecycle.errors import HostError
+from k8s_lifecycle.model import kubeadm_config
+from k8s_lifecycle.model.settings import Spec
+from k8s_lifecycle.server import durable, init_phases, kubeadm_unit, processes, remains
+from k8s_lifecycle.server.remains import State
+
+ETCD_DATA = Path("/var/lib/etcd/member")
+KUBELET = Path("/var/lib/kubelet")
+BOOTSTRAP_KUBECONFIG = remains.ROOT / "bootstrap-kubelet.conf"
+
+Phases = Callable[[Collection[str]], None]
+
+
+def initialise(spec: Spec, server: str, address: str, timeout: float) -> list[str]:
+    """Begin or finish `kubeadm init`; return the phases that ran."""
+    new = not ETCD_DATA.exists()
+    done, kubeadm = _runner(spec, server, address, timeout)
+    changed = _complete_files(kubeadm, joined=False)
+    start = () if _runs() and not changed else init_phases.START
+    if new:
+        kubeadm((*start, *init_phases.OBJECTS, init_phases.FINALIZE))
+    else:
+        kubeadm(start)
+        api = Api.local()
+        marked = init_objects.is_marked(api, spec.node_name(server))
+        there = init_objects.phases_there(api) | ({"mark-control-plane"} if marked else set())
+        kubeadm([*init_phases.objects_left(there), *_finalize()])
+    durable.flush(remains.ROOT)
+    durable.flush(KUBELET)
+    return done
+
+
+def finish_join(spec: Spec, server: str, address: str, timeout: float) -> list[str]:
+    """Finish the join of a server that etcd counts on; return the phases that ran.
+
+    kubeadm's join cannot go on where it stopped. What is left of it are phases that init has, too, and this
+    server has the CA, so that the kubelet's credentials are made here.
+    """
+    if not ETCD_DATA.exists():
+        raise HostError(
+            "this server holds no etcd data, though etcd counts on it: it was reinstalled — remove the "
+            "member behind the quorum proof, then let the server join again"
+        )
+    done, kubeadm = _runner(spec, server, address, timeout)
+    changed = _complete_files(kubeadm, joined=True)
+    BOOTSTRAP_KUBECONFIG.unlink(
+        missing_ok=True
+    )  # a token is in it, and the kubelet has better credentials now
+    kubeadm(() if _runs() and not changed else init_phases.START)
+    marked = init_objects.is_marked(Api.local(), spec.node_name(server))
+    kubeadm([*(() if marked else ("mark-control-plane",)), *_finalize()])
+    durable.flush(remains.ROOT)
+    durable.flush(KUBELET)
+    return done
+
+
+def _runner(spec: Spec, server: str, address: str, timeout: float) -> tuple[list[str], Phases]:
+    """Return a function that runs phases within one deadline, and the list of those that ran."""
+    deadline = time.monotonic() + timeout
+    done: list[str] = []
+
+    def kubeadm(phases: Collection[str]) -> None:
+        if not phases:
+            return
+        documents = kubeadm_config.init_documents(
+            spec, server=server, address=address, token=bootstrap_token.new()
+        )
+        skip = init_phases.skipping(phases, documents[0]["skipPhases"])
+        left = max(1.0, deadline - time.monotonic())
+        kubeadm_unit.run(["init", "--skip-token-print", skip], documents, left)
+        done.extend(phases)
+
+    return done, kubeadm
+
+
+def _complete_files(kubeadm: Phases, *, joined: bool) -> bool:
+    """Make the files that are missing or torn, and put them on disk; return whether any was."""
+    kubeadm_unit.refuse_if_running()
+    states = remains.examine()
+    lost = [piece for piece in remains.CA_PIECES if states[piece] is not State.WHOLE]
+    if lost and (joined or ETCD_DATA.exists()):
+        raise HostError(
+            f"this server holds etcd data, but not the whole CA ({', '.join(lost)}): the data is another "
+            "cluster's, or the CA was lost — bring /etc/kubernetes/pki back from a back-up or another "
+            "control plane; reset the server (k8s_kubeadm.reset) only if that data is given up"
+        )
+    remains.remove_torn()
+    left = init_phases.files_left(remains.examine(), joined=joined)
+    kubeadm(left)
+    if left:
+        durable.flush(remains.ROOT)
+    return bool(left)
+
+
+def _runs() -> bool:
+    """Whether the kubelet has its configuration and runs, and the API server answers."""
+    if "kubelet" not in processes.names() or not (KUBELET / "config.yaml").exists():
+        return False
+    try:
+        Api.local().get("/readyz")
+    except KubernetesError:
+        return False
+    return True
+
+
+def _finalize() -> tuple[str, ...]:
+    return () if remains.renews_itself() else (init_phases.FINALIZE,)
