@@ -61,9 +61,8 @@ def text(label: str, pattern: str, example: str) -> Scalar:
 
 def whole(minimum: int, maximum: int) -> Scalar:
     """Return a kind of whole number in a range."""
-    return Scalar(
-        "a whole number", f"write a whole number from {minimum} to {maximum}", _whole(minimum, maximum)
-    )
+    label = f"a number from {minimum} to {maximum}"
+    return Scalar(label, f"write {label}", _whole(minimum, maximum))
 
 
 def choice(*words: str) -> Scalar:
@@ -180,7 +179,9 @@ DNS = text("a DNS name", DNS_NAME, "cluster.local")
 FLAG = Scalar("true or false", "write true or false", _flag)
 GRAIN = text("a grain name", r"[A-Za-z_][\w:.-]*", "k8s_pool")
 HOST = text("a host name", DNS_NAME, "api.dc1-prod.example")
-HOST_PORT = text("a registry", rf"{_HOST_PORT}|_default", "registry.example:5000 (host and port, no scheme)")
+HOST_PORT = text(
+    "a registry host", rf"{_HOST_PORT}|_default", "registry.example:5000 (host and port, no scheme)"
+)
 IDENTIFIER = text("a short name", DNS_LABEL, "dc1 (lower case letters, digits and '-')")
 IMAGE = text(
     "an image",
@@ -198,7 +199,7 @@ MINION = text(
     "dc1-cp-1 (letters, digits, '-' and '.': it becomes the node's name)",
 )
 MINION_GLOB = text(
-    "a minion id or glob",
+    "a minion glob",
     r"[A-Za-z0-9*?]([-A-Za-z0-9.*?]{0,61}[A-Za-z0-9*?])?",
     "dc1-w-1 or \"dc1-w-*\" (letters, digits, '-', '.', '*' and '?')",
 )

@@ -96,8 +96,8 @@ def init_documents(spec: Spec, *, server: str, address: str, token: str) -> list
     """Return what `kubeadm init` reads on the first control plane server.
 
     address is the server's own, never a virtual one. kubeadm insists on a bootstrap token and would make one
-    for a day; it gets `token`, for a quarter of an hour and in a group without rights, since it does not take a
-    token that cannot log in.
+    for a day; it gets `token`, for a quarter of an hour and in a group without rights, since it refuses one
+    that cannot log in.
     """
     generated = {
         "apiVersion": _KUBEADM,

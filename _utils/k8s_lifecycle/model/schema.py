@@ -312,9 +312,9 @@ def shown(value: Any) -> str:
 
 
 def plural(label: str) -> str:
-    """Return the plural of a type's name: 'a label key' gives 'label keys'."""
-    noun = label.removeprefix("a ").removeprefix("an ")
-    return noun if label.startswith(("a list", "a mapping")) else f"{noun}s"
+    """Return the plural of a type's name: 'label keys' of 'a label key', 'lists of x' of 'a list of x'."""
+    noun, of, rest = re.sub(r"^an? ", "", label).partition(" of ")
+    return f"{noun}s{of}{rest}"
 
 
 def _default_of(entry: Field[Any]) -> Any:

@@ -188,8 +188,8 @@ def test_the_form_of_a_value_is_no_drift(spec):
         ),
         (
             {"kubeadm.cluster": {"certificateValidityPeriod": "720h"}},
-            "dc1-prod.yaml: kubeadm.cluster.certificateValidityPeriod: '720h' in the spec, '8760h0m0s' in the "
-            "cluster — "
+            "dc1-prod.yaml: kubeadm.cluster.certificateValidityPeriod: '720h' in the spec, "
+            "'8760h0m0s' in the cluster — "
             "write what the cluster has: no operation can change it yet",
         ),
         (

@@ -214,8 +214,8 @@ MISTAKES = [
     (
         {"spares": ["dc1 spare"]},
         "spares[0]",
-        "'dc1 spare' is not a minion id or glob",
-        "write a minion id or glob such as dc1-w-1 or \"dc1-w-*\" (letters, digits, '-', '.', '*' and '?')",
+        "'dc1 spare' is not a minion glob",
+        "write a minion glob such as dc1-w-1 or \"dc1-w-*\" (letters, digits, '-', '.', '*' and '?')",
     ),
     (
         {"control_plane.endpoint.kind": "managd"},
@@ -239,7 +239,7 @@ MISTAKES = [
         {"control_plane.endpoint.virtual_router_id": 256},
         "control_plane.endpoint.virtual_router_id",
         "256 is out of range",
-        "write a whole number from 1 to 255",
+        "write a number from 1 to 255",
     ),
     (
         {"control_plane.endpoint.port": 6443},
@@ -257,7 +257,7 @@ MISTAKES = [
         {"control_plane.endpoint.port": "8443"},
         "control_plane.endpoint.port",
         "'8443' is not a whole number",
-        "write a whole number from 1 to 65535",
+        "write a number from 1 to 65535",
     ),
     (
         {"control_plane.endpoint.host": "https://api"},
@@ -478,7 +478,7 @@ MISTAKES = [
         {"pools.db.max_unavailable": 0},
         "pools.db.max_unavailable",
         "0 is out of range",
-        "write a whole number from 1 to 1000",
+        "write a number from 1 to 1000",
     ),
     (
         {"packages.repository": {"url": "mirror.example/apt", "suite": "bookworm", "key": "salt://a.asc"}},
@@ -519,8 +519,8 @@ MISTAKES = [
     (
         {"images.mirrors": {"http://registry.example": ["http://m"]}},
         "images.mirrors.http://registry.example",
-        "'http://registry.example' is not a registry",
-        "write a registry such as registry.example:5000 (host and port, no scheme)",
+        "'http://registry.example' is not a registry host",
+        "write a registry host such as registry.example:5000 (host and port, no scheme)",
     ),
     (
         {"images.mirrors": {"registry.example": ["m.example"]}},
@@ -544,7 +544,7 @@ MISTAKES = [
         {"limits.concurrency": 0},
         "limits.concurrency",
         "0 is out of range",
-        "write a whole number from 1 to 500",
+        "write a number from 1 to 500",
     ),
     (
         {"limits.max_failures": "ten"},

@@ -1,0 +1,65 @@
+"""Writes docs/spec-reference.md from the table of settings: python -m k8s_lifecycle.model.reference."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from k8s_lifecycle.model.schema import Row, plain, rows, shown
+from k8s_lifecycle.model.settings import Flannel, Spec
+
+_HEAD = """\
+# Cluster spec reference
+
+One YAML file per cluster in the directory of the external pillar `k8s_clusters`, named after the cluster. The
+whole file is checked before anything is done with it; `salt-run k8s.validate` checks it by hand.
+[pillar/clusters](../pillar/clusters) has complete examples.
+
+`NAME` stands for a name of your choice, `[]` for each item of a list. Keys without a default are required.
+
+This page is generated from the code: `make docs`.
+"""
+
+
+def page() -> str:
+    """Return the reference page."""
+    return "\n".join(
+        [_HEAD, *_chapters(), "## Values of the flannel addon", "", *_table(list(rows(Flannel))), ""]
+    )
+
+
+def _chapters() -> Iterator[str]:
+    """Yield a table of the single top-level keys, then a chapter for each key with keys below it."""
+    everything = list(rows(Spec))
+    tops = [row for row in everything if "." not in row.path and "[]" not in row.path]
+    nested = {
+        top.path: [row for row in everything if row.path.startswith((f"{top.path}.", f"{top.path}["))]
+        for top in tops
+    }
+    yield from ("## The cluster", "", *_table([top for top in tops if not nested[top.path]]), "")
+    for top in tops:
+        if nested[top.path]:
+            yield from (f"## {top.path}", "", top.doc, "", *_table(nested[top.path]), "")
+
+
+def _table(listed: list[Row]) -> Iterator[str]:
+    yield "| key | value | default | meaning |"
+    yield "|---|---|---|---|"
+    for row in listed:
+        yield f"| `{row.path}` | {row.kind} | {_default(row)} | {row.doc} |"
+
+
+def _default(row: Row) -> str:
+    if row.derived:
+        return row.derived
+    if row.required:
+        return "**required**"
+    return _literal(plain(row.default))
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, list):
+        return f"`[{', '.join(value)}]`"
+    return "" if value in ({}, None, "") else f"`{shown(value).strip(chr(39))}`"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
