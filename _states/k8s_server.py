@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from k8s_lifecycle.server import kernel as kernels
-from k8s_lifecycle.server import services, swap
+from k8s_lifecycle.server import packages, python_client, services, swap
 
 __virtualname__ = "k8s_server"
 __opts__: dict[str, Any]
@@ -41,6 +41,59 @@ def swap_off(name: str) -> dict[str, Any]:
         return {**now, **boot}
 
     return _converged(name, differences, lambda _: swap.turn_off(), "swap is off")
+
+
+def bare(name: str) -> dict[str, Any]:
+    """Fail where the server is a node, or becomes one: what requires this must not be done to a node.
+
+    What a highstate does is decided when it starts; an admission may arrive while it runs.
+    """
+    if __salt__["k8s_server.bare"]():
+        return _answer(name, True, "the server is no node")
+    return _answer(name, False, "kubeadm came to this server after this run began — run it again")
+
+
+def packages_held(name: str, held: Sequence[str]) -> dict[str, Any]:
+    """Keep apt from upgrading packages.
+
+    held
+        The names of the packages.
+    """
+
+    def differences() -> Changes:
+        return {package: {"old": "not held", "new": "held"} for package in packages.not_held(held)}
+
+    return _converged(name, differences, lambda _: packages.hold(held), "apt leaves them alone")
+
+
+def python_package(
+    name: str, version: str, index: str | None = None, trusted_host: str | None = None
+) -> dict[str, Any]:
+    """Install a version of a package for Salt's own Python.
+
+    Salt's `pip.installed` starts pip, which takes longer than all other states together, to see that there is
+    nothing to do.
+
+    name
+        Of the package.
+    version
+        The exact one.
+    index
+        The package index. Default: pip's own configuration.
+    trusted_host
+        The index's host if it has no TLS.
+    """
+
+    def differences() -> Changes:
+        found = python_client.version(name)
+        return {} if found == version else {name: {"old": found, "new": version}}
+
+    return _converged(
+        name,
+        differences,
+        lambda _: python_client.install(name, version, index, trusted_host),
+        f"{name} {version} is installed",
+    )
 
 
 def service(name: str, files: Sequence[str], reload: bool = False) -> dict[str, Any]:

@@ -1,9 +1,6 @@
 # What kubeadm changes of the kubelet's configuration for this server's pool, and the kubelet at every boot.
 {%- set patches = salt['k8s_server.desired'](pillar['k8s'])['patches'] %}
 
-include:
-  - k8s.packages
-
 k8s-patches:
   file.directory:
     - name: /etc/kubernetes/patches

@@ -6,6 +6,9 @@ k8s-package-pins:
     - name: /etc/apt/preferences.d/k8s
     - contents: {{ want['preferences'] | json }}
 
+k8s-bare-for-packages:
+  k8s_server.bare
+
 k8s-packages:
   pkg.installed:
     - pkgs:
@@ -17,11 +20,12 @@ k8s-packages:
 {%- endfor %}
     - refresh: {{ want['refresh'] }}
     - update_holds: True
-    - onlyif:
-      - fun: k8s_server.bare
+    - require:
+      - k8s_server: k8s-bare-for-packages
+      - file: k8s-package-pins
 
 k8s-packages-held:
-  pkg.held:
-    - pkgs: {{ want['pinned'] | list | json }}
+  k8s_server.packages_held:
+    - held: {{ want['pinned'] | list | json }}
     - require:
       - pkg: k8s-packages

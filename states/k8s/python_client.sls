@@ -2,11 +2,8 @@
 {%- set client = salt['k8s_server.desired'](pillar['k8s'])['python_client'] %}
 
 k8s-python-client:
-  pip.installed:
-    - name: {{ client['requirement'] }}
-{%- if client['index'] %}
-    - index_url: {{ client['index'] | json }}
-{%- endif %}
-{%- if client['trusted_host'] %}
-    - trusted_host: {{ client['trusted_host'] }}
-{%- endif %}
+  k8s_server.python_package:
+    - name: kubernetes
+    - version: {{ client['version'] }}
+    - index: {{ client['index'] | json }}
+    - trusted_host: {{ client['trusted_host'] | json }}

@@ -1,9 +1,6 @@
 # containerd. Its files come before its package, so that it starts with them and is not restarted at once.
 {%- set want = salt['k8s_server.desired'](pillar['k8s']) %}
 
-include:
-  - k8s.packages
-
 k8s-containerd-config:
   file.managed:
     - name: /etc/containerd/config.toml
@@ -33,12 +30,15 @@ k8s-crictl:
         runtime-endpoint: unix:///run/containerd/containerd.sock
         image-endpoint: unix:///run/containerd/containerd.sock
 
+k8s-bare-for-containerd:
+  k8s_server.bare:
+    - require:
+      - pkg: k8s-packages
+
 k8s-containerd:
   k8s_server.service:
     - name: containerd
     - files: [/usr/bin/containerd, /etc/containerd/config.toml]
-    - onlyif:
-      - fun: k8s_server.bare
     - require:
-      - pkg: k8s-packages
+      - k8s_server: k8s-bare-for-containerd
       - file: k8s-containerd-config

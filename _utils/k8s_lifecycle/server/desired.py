@@ -38,7 +38,7 @@ def desired(
 def _python_client(spec: Spec) -> dict[str, str | None]:
     index = urlsplit(spec.python.index or "")
     return {
-        "requirement": f"kubernetes=={spec.python.kubernetes_client}",
+        "version": spec.python.kubernetes_client,
         "index": spec.python.index,
         # pip refuses an index without TLS unless it is told to trust its host.
         "trusted_host": index.hostname if index.scheme == "http" else None,

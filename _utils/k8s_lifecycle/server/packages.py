@@ -78,6 +78,17 @@ def installed(names: Collection[str]) -> dict[str, Installed]:
     }
 
 
+def not_held(names: Collection[str]) -> list[str]:
+    """Return which of these packages apt may change."""
+    found = installed(names)
+    return sorted(name for name in names if name not in found or not found[name].held)
+
+
+def hold(names: Collection[str]) -> None:
+    """Keep apt from changing these packages unless it is told to."""
+    output("apt-mark", "hold", *names)
+
+
 def versions() -> dict[str, str | None]:
     """Return the version of each Kubernetes package and of containerd, whichever package that is from."""
     found = installed((*KUBERNETES, *CONTAINERD))
