@@ -31,7 +31,8 @@ def source(loader, module, name):
 
 def main():
     request = json.load(sys.stdin)
-    opts = salt.config.master_config(None) | {"grains": {}} | request["opts"]
+    opts = salt.config.master_config(None)
+    opts.update({"grains": {}, **request["opts"]})
     found = {}
     for kind, loader in loaders(opts).items():
         names = request["wanted"].get(kind, {})

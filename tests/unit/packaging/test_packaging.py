@@ -40,7 +40,7 @@ def installed(tmp_path_factory):
 
 
 def wanted():
-    """The name by which Salt's loader knows each module, by type: of most types, that of a public function."""
+    """The name by which Salt knows each module, by type: of most types, that of a public function."""
     return {
         kind: {file.stem: name(file) for file in sorted((CHECKOUT / kind).glob("*.py"))} for kind in KINDS
     }

@@ -1,0 +1,3 @@
+# What every staging server shares.
+site:
+  alerts: mail

@@ -1,0 +1,92 @@
+"""The example pillar, compiled by Salt for some servers of its two datacenters."""
+
+from pathlib import Path
+
+import pytest
+import salt.config
+import salt.pillar
+import yaml
+
+from k8s_lifecycle.model.schema import rows
+from k8s_lifecycle.model.settings import Spec
+from k8s_lifecycle.model.spec import load
+
+CHECKOUT = Path(__file__).parents[3]
+CLUSTERS = CHECKOUT / "pillar" / "clusters"
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    """A function that compiles the pillar of a server as the master does."""
+
+    def compile_pillar(server, clusters=CLUSTERS, **grains):
+        opts = salt.config.master_config(None)
+        opts.update(
+            cachedir=str(tmp_path / "cache"),
+            extension_modules=str(tmp_path / "extmods"),
+            pillar_roots={"base": [str(CHECKOUT / "pillar")]},
+            pillar_dirs=[str(CHECKOUT / "_pillar")],
+            ext_pillar=[{"k8s_clusters": str(clusters)}],
+        )
+        pillar = salt.pillar.Pillar(opts, {"id": server, **grains}, server, "base").compile_pillar()
+        assert "_errors" not in pillar
+        return pillar
+
+    return compile_pillar
+
+
+def test_all_clusters_are_sound():
+    catalogue = load(CLUSTERS)
+    assert catalogue.problems == []
+    assert list(catalogue.specs) == ["dc1-prod", "dc1-staging", "dc2-prod"]
+
+
+def test_one_cluster_shows_every_key():
+    shown = yaml.safe_load((CLUSTERS / "dc1-prod.yaml").read_text())
+    missing = [row.path for row in rows(Spec) if not _is_shown(shown, row.path.replace("NAME", "db"))]
+    assert missing == ["network_addon.source"]
+
+
+def _is_shown(value, path):
+    for key in path.replace("[]", ".0").split("."):
+        value = value[int(key)] if isinstance(value, list) else value.get(key)
+    return value is not None
+
+
+def test_a_control_plane_gets_its_cluster_and_its_secrets(compiled):
+    pillar = compiled("dc1-cp-2", datacenter="dc1", environment="prod")
+    assert {key: pillar["k8s"][key] for key in ("cluster", "role", "pool")} == {
+        "cluster": "dc1-prod",
+        "role": "control-plane",
+        "pool": None,
+    }
+    assert pillar["k8s"]["spec"]["control_plane"]["endpoint"]["address"] == "10.11.0.100"
+    assert set(pillar["site"]) == {"resolvers", "consul_datacenter", "alerts", "backup"}
+
+
+def test_a_worker_gets_its_pool_and_no_secrets(compiled):
+    pillar = compiled("dc1-w-12", datacenter="dc1", environment="prod")
+    assert (pillar["k8s"]["role"], pillar["k8s"]["pool"]) == ("worker", "general")
+    assert "backup" not in pillar["site"]
+
+
+@pytest.mark.parametrize(
+    ("grains", "member"), [({"k8s_pool": "db"}, True), ({"k8s_pool": "web"}, False), ({}, False)]
+)
+def test_grains_narrow_a_pool(compiled, grains, member):
+    assert ("k8s" in compiled("dc1-db-1", **grains)) is member
+
+
+def test_a_server_that_claims_everything_gets_nothing_of_a_cluster(compiled):
+    claims = {"datacenter": "dc1", "environment": "prod", "k8s_role": "control-plane", "k8s_pool": "db"}
+    pillar = compiled("dc1-intruder", **claims)
+    assert "k8s" not in pillar
+    assert "backup" not in pillar["site"]
+
+
+def test_a_server_that_may_belong_to_a_broken_cluster_is_told_what_is_wrong(compiled, tmp_path):
+    (tmp_path / "dc3-prod.yaml").write_text("datacenter: [")
+    (tmp_path / "dc2-prod.yaml").write_text((CLUSTERS / "dc2-prod.yaml").read_text())
+    assert compiled("dc2-w-1", tmp_path)["k8s"]["cluster"] == "dc2-prod"
+    (problem,) = compiled("dc3-cp-1", tmp_path)["k8s"]["problems"]
+    assert problem.startswith("dc3-prod.yaml:1: ")
