@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import salt.client
+import salt.utils.args
 import salt.utils.minions
 
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome, Ticket
+
+LINES = 8
 
 
 @dataclass
@@ -47,6 +50,13 @@ class SaltFleet:
         self._undeliverable: list[tuple[Ticket, Answer]] = []
         self._next_ask = 0.0
 
+    def __enter__(self) -> SaltFleet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the event bus: the master keeps what it sends to a listener that nobody reads."""
+        self._client.destroy()
+
     def now(self) -> float:
         """Return monotonic seconds."""
         return time.monotonic()
@@ -72,7 +82,7 @@ class SaltFleet:
             published = self._client.pub(
                 [call.server for _, call in job],
                 call.function,
-                kwarg=dict(call.arguments),
+                arg=salt.utils.args.condition_input([], dict(call.arguments)),
                 tgt_type="list",
                 timeout=30,
             )
@@ -170,7 +180,7 @@ def _answer(server: str, data: Mapping[str, Any]) -> Answer:
 
 
 def _error(value: Any) -> str:
-    """Return the useful part of a failure: failed states of a state run, or the last lines of a text."""
+    """Return the useful part of a failure: failed states of a state run, or the ends of a text."""
     if isinstance(value, Mapping) and all(isinstance(state, Mapping) for state in value.values()):
         failed = [
             f"{state.get('__id__', name)}: {state.get('comment', '')}"
@@ -181,4 +191,4 @@ def _error(value: Any) -> str:
     if isinstance(value, list):
         return "; ".join(str(line) for line in value)
     lines = [line for line in str(value).removeprefix("ERROR: ").splitlines() if line.strip()]
-    return "\n".join(lines[-8:])
+    return "\n".join(lines if len(lines) <= LINES else [*lines[:2], "…", *lines[2 - LINES :]])
