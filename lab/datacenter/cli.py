@@ -15,7 +15,9 @@ _INTERRUPTED = 130  # as a shell reports it
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status."""
-    options = _parser().parse_args(_shield(arguments))
+    own, words = _split(arguments)
+    options = _parser().parse_args(own)
+    options.words = words
     try:
         machine.require_root()
         state.refuse_foreign()
@@ -29,13 +31,13 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _shield(arguments: Sequence[str]) -> list[str]:
+def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Keep argparse's hands off the words that another program reads, options like -L first of all."""
     if not arguments or arguments[0] not in _PASSED_ON:
-        return list(arguments)
+        return arguments, []
     own = 1 + _PASSED_ON[arguments[0]]
     words = arguments[own:]
-    return [*arguments[:own], "--", *(words[1:] if words[:1] == ["--"] else words)]
+    return arguments[:own], words[1:] if words[:1] == ["--"] else words
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,16 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     command("thaw", commands.thaw, "let a frozen server go on", "server")
     command("cut", commands.cut, "drop all traffic between two servers or datacenters", "one", "other")
     command("heal", commands.heal, "undo every cut")
-    passed_on = [
-        command("exec", commands.execute, "run a command in a server: exec SERVER -- COMMAND", "server"),
-        command("logs", commands.logs, "show a server's journal; the words go to journalctl", "server"),
-        command("salt-call", commands.salt_call, "run salt-call on a server", "server"),
-        command("salt", commands.on_master, "run salt on the master"),
-        command("salt-run", commands.on_master, "run salt-run on the master"),
-        command("salt-key", commands.on_master, "run salt-key on the master"),
-    ]
-    for each in passed_on:
-        each.add_argument("words", nargs="*")
+    command("exec", commands.execute, "run a command in a server: exec SERVER -- COMMAND", "server")
+    command("logs", commands.logs, "show a server's journal; further words go to journalctl", "server")
+    command("salt-call", commands.salt_call, "run salt-call on a server", "server")
+    command("salt", commands.on_master, "run salt on the master")
+    command("salt-run", commands.on_master, "run salt-run on the master")
+    command("salt-key", commands.on_master, "run salt-key on the master")
     return parser
 
 

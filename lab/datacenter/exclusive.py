@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .errors import LabError
-from .paths import BUILD
+from .paths import LAB
 
-_FILE = BUILD / "lab.lock"
+_FILE = LAB / "lock"
 
 
 @contextmanager
 def exclusive(command: str) -> Iterator[None]:
     """Hold the lab's lock, or say who does. The kernel lets go of it however the holder ends."""
-    BUILD.mkdir(exist_ok=True)
+    LAB.mkdir(parents=True, exist_ok=True)
     with _FILE.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

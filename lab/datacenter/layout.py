@@ -130,8 +130,9 @@ def _document_problems(document: Any) -> Iterator[str]:
         if not isinstance(document.get(key), dict) or not document[key]:
             yield f"{key}: missing or empty; write a mapping of name to value"
             return
+    networks: dict[str, ipaddress.IPv4Network] = {HUB: HUB_NETWORK}
     for name, cidr in document["datacenters"].items():
-        yield from _datacenter_problems(name, cidr)
+        yield from _datacenter_problems(name, cidr, networks)
     for name, values in document["servers"].items():
         yield from _server_shape_problems(name, values)
     for name, address in (document.get("names") or {}).items():
@@ -148,7 +149,8 @@ def _unknown_key_problems(where: str, mapping: Mapping[str, Any], known: tuple[s
             yield f"{where}{key}: unknown; known are {', '.join(known)}"
 
 
-def _datacenter_problems(name: Any, cidr: Any) -> Iterator[str]:
+def _datacenter_problems(name: Any, cidr: Any, others: dict[str, ipaddress.IPv4Network]) -> Iterator[str]:
+    """Check one network, and against the others, to which it is then added."""
     where = f"datacenters.{name}"
     if name == HUB:
         yield f"{where}: the hub is always there, as {HUB_NETWORK}; choose another name"
@@ -161,8 +163,10 @@ def _datacenter_problems(name: Any, cidr: Any) -> Iterator[str]:
         return
     if network.prefixlen > 24:  # noqa: PLR2004
         yield f"{where}: {network} is too small; write a /24 or larger"
-    if network.overlaps(HUB_NETWORK):
-        yield f"{where}: {network} overlaps the hub's {HUB_NETWORK}"
+    for other, taken in others.items():
+        if network.overlaps(taken):
+            yield f"{where}: {network} overlaps {other}'s {taken}"
+    others[name] = network
 
 
 def _server_shape_problems(name: Any, values: Any) -> Iterator[str]:

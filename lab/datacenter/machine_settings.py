@@ -6,10 +6,10 @@ An administrator raises them on each container host; here one kernel carries all
 import json
 from pathlib import Path
 
-from .paths import OWNER
+from .paths import OWNER, RUNTIME
 
 _SYSCTL = Path("/proc/sys")
-_SAVED = OWNER.with_name("limits.json")
+_SAVED = RUNTIME / "limits.json"
 _LIMITS = {
     # Every systemd, kubelet and containerd takes about ten, all as the same user; the default is 128.
     "fs/inotify/max_user_instances": 8192,
@@ -30,8 +30,9 @@ def raise_limits() -> None:
 
 
 def restore_limits() -> None:
-    """Put back what was raised."""
-    if not _SAVED.exists():
+    """Put back what was raised, unless a lab of another name still needs it."""
+    others = [owner for owner in RUNTIME.glob("*/owner") if owner != OWNER]
+    if others or not _SAVED.exists():
         return
     for name, value in json.loads(_SAVED.read_text()).items():
         (_SYSCTL / name).write_text(str(value))

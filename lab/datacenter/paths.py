@@ -1,10 +1,11 @@
 """Where the lab keeps things, and the one name under which all of it can be found on the machine."""
 
+import os
 from pathlib import Path
 
-# Network namespace, control groups and runtime directory carry this name, so that
-# `down` finds everything without any state file.
-LAB_NAME = "k8slab"
+# Network namespace, control groups and runtime directory carry this name, so that `down` finds everything
+# without any state file. Labs of different names do not see each other.
+LAB_NAME = os.environ.get("LAB_NAME", "k8slab")
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / "build"
@@ -12,10 +13,11 @@ LAYOUTS = CHECKOUT / "lab" / "layouts"
 ROOTS = BUILD / "roots"
 SITE = BUILD / "site"
 
-LAB = BUILD / "lab"
+LAB = BUILD / "lab" / LAB_NAME
 SERVERS = LAB / "servers"
 CURRENT_LAYOUT = LAB / "layout.yaml"
 KEYS = LAB / "keys"
 
-OWNER = Path("/run") / LAB_NAME / "owner"
+RUNTIME = Path("/run/lab-datacenters")
+OWNER = RUNTIME / LAB_NAME / "owner"
 NETWORK_NAMESPACE = Path("/run/netns") / LAB_NAME

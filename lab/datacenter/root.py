@@ -11,7 +11,7 @@ import site_build
 
 from . import debian, kernel_modules
 from .command import run
-from .paths import BUILD, ROOTS, SERVERS
+from .paths import BUILD, ROOTS
 from .progress import Say
 
 SALT_VERSION = "3008.3"
@@ -122,7 +122,7 @@ def _fingerprint() -> str:
 
 def _remove_outdated() -> None:
     """Remove roots of older recipes, but not from under servers that were made on them."""
-    in_use = {link.resolve().parent for link in SERVERS.glob("*/lower")}
+    in_use = {link.resolve().parent for link in BUILD.glob("lab/*/servers/*/lower")}
     for directory in [*ROOTS.glob("*")]:
         if directory.name != _fingerprint() and directory not in in_use:
             shutil.rmtree(directory)

@@ -9,7 +9,7 @@ import yaml
 
 from . import layout
 from .errors import LabError
-from .paths import CHECKOUT, CURRENT_LAYOUT, OWNER
+from .paths import CHECKOUT, CURRENT_LAYOUT, OWNER, RUNTIME
 
 
 class _Recorded(TypedDict):
@@ -62,6 +62,8 @@ def release() -> None:
     """Forget the layout and the owner."""
     CURRENT_LAYOUT.unlink(missing_ok=True)
     shutil.rmtree(OWNER.parent, ignore_errors=True)
+    if RUNTIME.exists() and not [*RUNTIME.iterdir()]:
+        RUNTIME.rmdir()
 
 
 def _recorded() -> _Recorded:
