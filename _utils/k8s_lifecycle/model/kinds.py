@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +32,7 @@ def _type_name(value: Any) -> str:
 
 def _matching(pattern: str, wrong: str) -> Callable[[Any], str]:
     """Return a check for text that matches a whole pattern."""
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
 
     def check(value: Any) -> str:
         if compiled.fullmatch(_text(value)) is None:
@@ -74,17 +75,23 @@ def choice(*words: str) -> Scalar:
     )
 
 
+def _netloc(value: str, schemes: tuple[str, ...]) -> str:
+    """Return the part of a URL that names the host; raise ValueProblemError for another scheme or none."""
+    with suppress(ValueError):
+        parts = urlsplit(value)
+        if parts.scheme in schemes and parts.netloc and (parts.port is None or parts.port):
+            return parts.netloc
+    raise ValueProblemError(
+        f"is not a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+    )
+
+
 def url(*schemes: str, example: str) -> Scalar:
     """Return a kind of URL with one of some schemes and without anything secret in it."""
     label = "a URL"
 
     def check(value: Any) -> str:
-        parts = urlsplit(_text(value))
-        if parts.scheme not in schemes or not parts.netloc:
-            raise ValueProblemError(
-                f"is not a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}"
-            )
-        if "@" in parts.netloc:
+        if "@" in _netloc(_text(value), schemes):
             raise ValueProblemError("has a user or password in it, and a spec is no place for secrets")
         return str(value)
 
@@ -195,7 +202,7 @@ LABEL_KEY = text("a label key", rf"({DNS_NAME}/)?{_QUALIFIED}", "example.com/dis
 LABEL_VALUE = text("a label value", rf"({_QUALIFIED})?", "ssd (at most 63 letters, digits, '-', '_' and '.')")
 MINION = text(
     "a minion id",
-    r"[A-Za-z0-9]([-A-Za-z0-9.]{0,61}[A-Za-z0-9])?",
+    rf"(?=.{{1,63}}$)(?i:{DNS_NAME})",
     "dc1-cp-1 (letters, digits, '-' and '.': it becomes the node's name)",
 )
 MINION_GLOB = text(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Protocol, TypeVar, dataclass_transform
 
+LONGEST_SHOWN = 80
 BROKEN: Any = type("Broken", (), {"__repr__": lambda _: "BROKEN"})()
 
 T = TypeVar("T")
@@ -299,16 +300,19 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """Return a value as its author would recognise it, without a password that may be in it."""
+    """Return a value as its author would recognise it, on one line and without a password in it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
-    if isinstance(value, str):
-        return re.sub(r"//[^/@]*@", "//***@", f"'{value}'")
-    return "nothing" if value is None else str(value)
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return re.sub(
+        r"//[^/@]*@", "//***@", text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    )
 
 
 def plural(label: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from k8s_lifecycle.model.documents import read_yaml
 from k8s_lifecycle.model.neighbours import clashes
 from k8s_lifecycle.model.rules import check
-from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, closest, plain
+from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, closest, plain, shown
 from k8s_lifecycle.model.settings import ControlPlane, Endpoint, Flannel, Pool, Spec, Taint
 
 __all__ = [
@@ -150,7 +150,7 @@ def _draft(name: str, mapping: Any) -> tuple[Spec, Reader]:
 
 def _check_name(reader: Reader, name: str, written: Any) -> None:
     if written != name:
-        reader.fail("name", f"'{written}' is not the name of the file", f"write {name}, or leave it out")
+        reader.fail("name", f"{shown(written)} is not the name of the file", f"write {name}, or leave it out")
 
 
 def _with_derived_defaults(spec: Spec) -> Spec:
