@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from k8s_lifecycle.server import kernel as kernels
-from k8s_lifecycle.server import packages, python_client, services, swap
+from k8s_lifecycle.server import listeners, packages, python_client, services, swap
 
 __virtualname__ = "k8s_server"
 __opts__: dict[str, Any]
 __salt__: Any
+
+LISTEN_TIMEOUT = 5.0
 
 Changes = dict[str, dict[str, Any]]
 
@@ -112,6 +114,24 @@ def service(name: str, files: Sequence[str], reload: bool = False) -> dict[str, 
         lambda found: services.converge(name, list(found), reload),
         f"{name} runs with the files on disk",
     )
+
+
+def listening(name: str, port: int) -> dict[str, Any]:
+    """See that a service listens: some take a reload that they then fail to carry out.
+
+    name
+        Of the service, which is that of its program.
+    port
+        The TCP port.
+    """
+    if __opts__["test"]:
+        return _answer(name, True, f"{name} is to listen on port {port}")
+    found = listeners.wait(port, name, LISTEN_TIMEOUT)
+    if found == name:
+        return _answer(name, True, f"{name} listens on port {port}")
+    said = services.last_lines(name)
+    user = found or "nobody"
+    return _answer(name, False, f"port {port} is used by {user}, not by {name}, which said:\n{said}")
 
 
 def drift_reported(name: str, assignment: Mapping[str, Any]) -> dict[str, Any]:

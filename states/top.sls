@@ -9,7 +9,12 @@
 #     - site.resolver
 #
 # The cluster, role and pool of a server are in its pillar, which the master gives by minion id.
+# A server that claims a role asks to join by itself; its minion id decides whether it may.
 base:
   'k8s:*':
     - match: pillar
     - k8s.server
+    - k8s.join
+  'k8s_role:*':
+    - match: grain
+    - k8s.join

@@ -24,6 +24,13 @@ k8s-haproxy:
     - require:
       - file: k8s-haproxy-config
 
+k8s-endpoint-listens:
+  k8s_server.listening:
+    - name: haproxy
+    - port: {{ endpoint['port'] }}
+    - require:
+      - k8s_server: k8s-haproxy
+
 k8s-keepalived-config:
   file.managed:
     - name: /etc/keepalived/keepalived.conf
@@ -36,7 +43,7 @@ k8s-keepalived-config:
         others: {{ k8s['addresses'].values() | reject('equalto', own) | list | json }}
     - check_cmd: /usr/sbin/keepalived --config-test --use-file
     - require:
-      - k8s_server: k8s-haproxy
+      - k8s_server: k8s-endpoint-listens
 
 k8s-keepalived:
   k8s_server.service:

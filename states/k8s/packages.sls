@@ -19,6 +19,7 @@ k8s-packages:
       - {{ name }}
 {%- endfor %}
     - refresh: {{ want['refresh'] }}
+    - install_recommends: False
     - update_holds: True
     - require:
       - k8s_server: k8s-bare-for-packages

@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import re
 import shutil
 import socket
 import sys
@@ -13,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from k8s_lifecycle.model.settings import Spec
-from k8s_lifecycle.server import network, packages, processes, swap
+from k8s_lifecycle.server import listeners, network, packages, processes, swap
 from k8s_lifecycle.server.command import output
 from k8s_lifecycle.server.preflight import ROOM, ROOM_ON_CONTROL_PLANE, Disk, Observation
 from k8s_lifecycle.server.sources import Source, package_indexes, sources
@@ -33,7 +32,7 @@ def observe(spec: Spec, role: str) -> Observation:
         cpus=len(os.sched_getaffinity(0)),
         memory=_memory(),
         swaps=swap.active(),
-        listeners=_listeners(output("ss", "--no-header", "--listening", "--tcp", "--numeric", "--processes")),
+        listeners=listeners.by_port(),
         disks={path: _disk(Path(path)) for path in (*ROOM, *ROOM_ON_CONTROL_PLANE)},
         cgroup_version=version,
         controllers=controllers,
@@ -62,15 +61,6 @@ def _memory(table: Path = Path("/proc/meminfo")) -> int:
         line for line in table.read_text(encoding="ascii").splitlines() if line.startswith("MemTotal:")
     )
     return int(total.split()[1]) * 1024
-
-
-def _listeners(table: str) -> dict[int, str]:
-    """Return the program behind each listening TCP port, from what `ss` prints."""
-    found = {}
-    for line in table.splitlines():
-        program = re.search(r'users:\(\("([^"]+)"', line)
-        found[int(line.split()[3].rpartition(":")[2])] = program[1] if program else "another program"
-    return found
 
 
 def _disk(path: Path) -> Disk:

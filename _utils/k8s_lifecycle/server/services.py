@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from k8s_lifecycle.server.command import output
+from k8s_lifecycle.wording import last_useful_lines
 
 _ENABLED = ("enabled", "static", "alias", "indirect")
+_RELOAD_TIMEOUT = 20.0
+_POLL = 0.1
 
 
 def active(*names: str) -> frozenset[str]:
@@ -39,6 +42,20 @@ def converge(name: str, differences: Sequence[str], reload: bool) -> None:
         output("systemctl", "enable", name)
     if "running" in differences:
         output("systemctl", "reload-or-restart" if reload else "restart", name, timeout=120)
+        _wait_until_settled(name)
+
+
+def last_lines(name: str) -> str:
+    """Return the last lines of a service's journal."""
+    lines = output("journalctl", f"--unit={name}", "--no-pager", "--output=cat", "--lines=20")
+    return last_useful_lines(lines, 5)
+
+
+def _wait_until_settled(name: str) -> None:
+    """A reload goes on after `systemctl` has returned."""
+    deadline = time.monotonic() + _RELOAD_TIMEOUT
+    while _show(name)["ActiveState"] in ("activating", "reloading") and time.monotonic() < deadline:
+        time.sleep(_POLL)
 
 
 def _show(name: str) -> dict[str, str]:
