@@ -2,7 +2,8 @@
 
 Every command reads the specs that the minions' pillar comes from (the directory in the master's
 ``ext_pillar: k8s_clusters``), asks the servers for their facts over Salt's bus, and reports. Exit codes:
-0 as wanted, 1 something failed or is left to do, 2 refused or wrong input, 3 a fault in this code.
+0 as wanted, 1 something failed or is left to do, 2 refused or wrong input, 3 a fault in this code, 4 another
+run has the cluster's lock.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import functools
 import logging
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from k8s_lifecycle.action import operation
+from salt.utils.verify import valid_id
+
+from k8s_lifecycle.action import joins, operation, site, spool
 from k8s_lifecycle.action.journal import Journal
 from k8s_lifecycle.action.observe import read_facts
 from k8s_lifecycle.action.progress import Progress
@@ -136,8 +138,49 @@ def provision(cluster: str, test: bool = False) -> dict[str, Any]:
     if test:
         found = operation.show(run, decide)
         return {**found.to_dict(), "view": "plan", "retcode": _retcode(bool(found.refusals), True)}
-    report = operation.carry_through(run, decide)
-    return {**report.to_dict(), "retcode": _retcode(bool(report.plan.refusals), report.ok)}
+    return _reported(operation.carry_through(run, decide))
+
+
+@_reports("run")
+def join(*servers: str) -> dict[str, Any]:
+    """
+    Bring these servers into the cluster that names or allows them, and change no other server.
+
+    servers
+        Minion ids, of one cluster that has an API already.
+
+    It is what the engine ``k8s_joins`` runs for servers that ask to join by their own highstate.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.join dc1-w-3 dc1-w-4
+    """
+    cluster = joins.cluster_of(_catalogue(), SaltFleet(__opts__).known(), servers)
+    return _reported(joins.carry_through(_run(cluster, "join", show=True), servers))
+
+
+def ask_join(server: str) -> bool:
+    """
+    Note that a server asks to join its cluster. It is called by reactor/join.sls.
+
+    server
+        The minion id in the event. It may be forged: the engine ``k8s_joins`` asks the server itself.
+
+    Returns whether it was noted.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.ask_join dc1-w-3
+    """
+    if not valid_id(__opts__, server):
+        log.warning("k8s/join/ask: %r is no minion id", server)
+        return False
+    spool.put(site.asks(__opts__), server)
+    return True
 
 
 @_reports("status")
@@ -192,16 +235,13 @@ def _retcode(refused: bool, good: bool) -> int:
     return 2 if refused else 0 if good else 1
 
 
+def _reported(report: operation.Report) -> dict[str, Any]:
+    retcode = 4 if report.locked_out else _retcode(bool(report.plan.refusals), report.ok)
+    return {**report.to_dict(), "retcode": retcode}
+
+
 def _catalogue() -> specs.Catalogue:
-    for entry in __opts__.get("ext_pillar", []):
-        if "k8s_clusters" in entry:
-            return specs.load(Path(entry["k8s_clusters"]))
-    raise Failure(
-        "master",
-        "looking for cluster specs",
-        "no ext_pillar k8s_clusters in the master's configuration",
-        "add `ext_pillar: [{k8s_clusters: /srv/pillar/clusters}]` and restart the master",
-    )
+    return site.catalogue(__opts__)
 
 
 def _run(cluster: str, name: str, show: bool = False) -> Run:
@@ -214,7 +254,7 @@ def _run(cluster: str, name: str, show: bool = False) -> Run:
     run = Run(new_id(), name, operator(), spec, assignments, fleet)
     if show:
         run.listeners = (
-            Journal(Path(__opts__["cachedir"]) / "k8s" / "journal", cluster, run.id, run.who),
+            Journal(site.journal(__opts__), cluster, run.id, run.who),
             Progress(sys.stderr),
         )
     return run

@@ -21,6 +21,10 @@ SECONDS = 120
 RENEW_EVERY = 20
 
 
+class HeldError(Failure):
+    """The lock was not to be had, so the run never began."""
+
+
 def acquire(run: Run) -> Task:
     """Take the lock, or raise a failure that names who holds it."""
     run.fence = run.facts.fence + 1
@@ -29,7 +33,7 @@ def acquire(run: Run) -> Task:
         run.tell("locked", fence=run.fence)
         return
     yield from release(run)
-    raise Failure(
+    raise HeldError(
         run.spec.name,
         "taking the lock",
         _holder(run, answers),

@@ -22,12 +22,13 @@ Decide = Callable[[Facts], Plan]
 
 @dataclass
 class Report:
-    """What a run did, and what it leaves undone."""
+    """What a run did, and what it leaves undone. locked_out: it never began, another run has the lock."""
 
     run: str
     plan: Plan
     steps: list[Done] = field(default_factory=list)
     failure: str = ""
+    locked_out: bool = False
 
     @property
     def ok(self) -> bool:
@@ -64,6 +65,7 @@ def carry_through(run: Run, decide: Decide) -> Report:
         Scheduler(run.fleet).run(_converge(run, decide, report), background=[lock.keep(run)])
     except Failure as failure:
         report.failure = str(failure)
+        report.locked_out = isinstance(failure, lock.HeldError)
     run.tell("ends", **report.to_dict())
     return report
 

@@ -22,7 +22,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     """Plan a provision.
 
     assignments: every server that the spec names or allows, by minion id. only: the servers that may be
-    changed (a join that a server asked for); None: all of them.
+    changed (a join that a server asked for): the cluster itself must be there already; None: all of them.
     """
     state = conditions(spec, facts, list(assignments))
     refusals = _refusals(spec, facts, assignments, state)
@@ -31,9 +31,11 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     waiting = _waits(facts, state)
     if waiting.steps:
         return Plan(spec.name, "provision", waves=(waiting,), partial=True)
+    first = _initialiser(spec, state)
+    if only is not None and state[first] is not Condition.MEMBER:
+        return Plan(spec.name, "provision", refusals=(_no_cluster_yet(spec),))
     todo = {server: state[server] for server in assignments if only is None or server in only}
     blocked = _blocked(spec, facts, todo)
-    first = _initialiser(spec, state)
     joining = _joining(spec, assignments, todo, first)
     version = target_version(spec, facts.cluster)
     starting = _initialising(facts, todo, first)
@@ -46,7 +48,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
             _preflight(fresh, todo),
             _prepare(spec, fresh, version),
             _init(spec, facts, state, first),
-            _cluster_wide(spec, facts, first),
+            _cluster_wide(spec, facts, first, everything=only is None),
             _control_planes(assignments, todo, joining, version),
             _workers(spec, assignments, joining, version),
             _settle(spec, facts, assignments, todo, [*starting, *joining]),
@@ -65,6 +67,13 @@ def target_version(spec: Spec, view: View | None) -> str:
     """
     wanted = spec.kubernetes.version
     return wanted if view is None else str(min(Version.parse(wanted), Version.parse(view.version)))
+
+
+def _no_cluster_yet(spec: Spec) -> str:
+    return (
+        f"{spec.name} has no control plane yet that a server could join — "
+        f"run `salt-run k8s.provision {spec.name}` first"
+    )
 
 
 def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditions) -> tuple[str, ...]:
@@ -229,11 +238,11 @@ def _init(spec: Spec, facts: Facts, state: Conditions, first: str) -> Wave:
     return Wave("init", (Step("init", first, reason, {"version": target_version(spec, facts.cluster)}),))
 
 
-def _cluster_wide(spec: Spec, facts: Facts, first: str) -> list[Wave]:
+def _cluster_wide(spec: Spec, facts: Facts, first: str, everything: bool) -> list[Wave]:
     view = facts.cluster
     wanted = addon.content_hash(spec)
     steps = []
-    if wanted and (view is None or view.phases.get("network_addon") != wanted):
+    if everything and wanted and (view is None or view.phases.get("network_addon") != wanted):
         steps.append(Step("network_addon", first, f"{spec.network_addon.kind} as in the spec"))
     if view is not None and view.auto_approve:
         steps.append(Step("restrict_bootstrap", first, "any bootstrap token may ask for any node's name"))

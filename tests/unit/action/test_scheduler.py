@@ -4,6 +4,7 @@ import heapq
 import itertools
 
 import pytest
+
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome
 from k8s_lifecycle.action.scheduler import AllOf, Scheduler, Sleep
 

@@ -1,0 +1,127 @@
+"""A server that asks to become a node: what it asks, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from k8s_lifecycle.decision.joining import operator_only
+from k8s_lifecycle.failures import told
+from k8s_lifecycle.model import spec as specs
+from k8s_lifecycle.server import asking, kubernetes_files, processes
+
+EVENT = "k8s/join/ask"
+SCHEDULE = "k8s_join"
+OUTCOMES = ("accepted", "refused", "failed", "joined")
+
+__virtualname__ = "k8s_node"
+__salt__: Any
+__grains__: Mapping[str, Any]
+__pillar__: Mapping[str, Any]
+
+
+def standing() -> dict[str, Any]:
+    """Return where this server stands between bare and node.
+
+    ``node``: it has the credentials of a node. ``asks``: it has to ask for its join, or for the end of it
+    where that was cut off. ``reason``: why a server that is no node does not ask. ``kubeadm``: the one that
+    runs now. ``answer``: what the master said since it last asked.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-w-3 k8s_node.standing
+    """
+    node = kubernetes_files.look()["kubelet_conf"]
+    reason = "" if node else _reason_not_to_ask(__pillar__.get("k8s", {}))
+    return {
+        "node": node,
+        "asks": asking.asks() if node else not reason,
+        "reason": reason,
+        "kubeadm": processes.kubeadm(),
+        "answer": asking.answer(),
+    }
+
+
+def ask(now: bool = False) -> bool:
+    """Ask the master to let this server join its cluster. Returns whether it asked.
+
+    It does not when the pause since it last asked is not over, nor when there is nothing to ask for any more:
+    then the schedule that repeats this function ends.
+
+    now
+        Do not mind the pause.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call k8s_node.ask now=True
+    """
+    with told("asking to join"):
+        if not standing()["asks"]:
+            _stop()
+            return False
+        if not (now or asking.due()):
+            return False
+        asking.note_ask()
+        return bool(__salt__["event.send"](EVENT))
+
+
+def waiting(grains: Sequence[str] = ()) -> dict[str, Any] | None:
+    """Return the grains of a server that asks to join, or None if it does not ask.
+
+    The master asks this before it acts: an event can be forged, the answer to a job cannot.
+
+    grains
+        The names of those that decide.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-w-3 k8s_node.waiting '[k8s_role, k8s_pool]'
+    """
+    if not asking.asks():
+        return None
+    return {"grains": {name: __grains__[name] for name in grains if name in __grains__}}
+
+
+def tell(outcome: str, reason: str) -> bool:
+    """Keep the master's answer for the state that waits for it.
+
+    outcome
+        ``accepted``: the join follows. ``refused``: no spec allows it. ``failed``: the join was tried.
+        ``joined``: there is nothing to ask for any more.
+    reason
+        Why, for people.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-w-3 k8s_node.tell refused 'no pool allows this id'
+    """
+    with told("keeping the master's answer"):
+        if outcome not in OUTCOMES:
+            raise ValueError(f"outcome {outcome!r} is none of {', '.join(OUTCOMES)}")
+        if outcome == "joined":
+            _stop()
+        elif asking.asks():
+            asking.note_answer(outcome, reason)
+    return True
+
+
+def _reason_not_to_ask(place: Mapping[str, Any]) -> str:
+    """A server without a place asks as well: the refusal tells it why it has none, and the master's log."""
+    if "spec" not in place:
+        return ""
+    spec = specs.from_dict(place["spec"])
+    return operator_only(spec, specs.Assignment(spec.name, place["role"], place["pool"]))
+
+
+def _stop() -> None:
+    asking.forget()
+    if SCHEDULE in __salt__["schedule.list"](return_yaml=False):
+        __salt__["schedule.delete"](SCHEDULE)

@@ -1,0 +1,33 @@
+"""Where this master keeps what the commands and the engine share, as its configuration says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from k8s_lifecycle.action.run import Failure
+from k8s_lifecycle.model import spec as specs
+
+
+def catalogue(opts: Mapping[str, Any]) -> specs.Catalogue:
+    """Return the clusters that the minions' pillar comes from."""
+    for entry in opts.get("ext_pillar", []):
+        if "k8s_clusters" in entry:
+            return specs.load(Path(entry["k8s_clusters"]))
+    raise Failure(
+        "master",
+        "looking for cluster specs",
+        "no ext_pillar k8s_clusters in the master's configuration",
+        "add `ext_pillar: [{k8s_clusters: /srv/pillar/clusters}]` and restart the master",
+    )
+
+
+def journal(opts: Mapping[str, Any]) -> Path:
+    """Return the directory of the runs' records."""
+    return Path(opts["cachedir"]) / "k8s" / "journal"
+
+
+def asks(opts: Mapping[str, Any]) -> Path:
+    """Return the directory in which servers that ask to join are noted."""
+    return Path(opts["cachedir"]) / "k8s" / "asks"

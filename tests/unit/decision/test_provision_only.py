@@ -1,0 +1,137 @@
+"""A provision for servers that ask to join: it joins a cluster that is there, and touches nothing else."""
+
+import pytest
+
+from k8s_lifecycle.decision.provision import plan
+from k8s_lifecycle.model import spec as specs
+from k8s_lifecycle.model.facts import observe
+
+SPEC = {
+    "datacenter": "dc1",
+    "environment": "prod",
+    "kubernetes": {"version": "1.37.2"},
+    "control_plane": {
+        "servers": ["dc1-cp-1"],
+        "endpoint": {"address": "10.11.0.100", "virtual_router_id": 51},
+    },
+    "pools": {"general": {"servers": ["dc1-w-*"], "labels": {"pool": "general"}}},
+    "network_addon": {
+        "values": {"image": "registry.example/flannel:v1", "cni_plugin_image": "registry.example/cni:v1"}
+    },
+    "packages": {"containerd": {"version": "2.3.7-1"}},
+}
+MANIFESTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+
+
+@pytest.fixture
+def spec():
+    found, problems = specs.parse("dc1-prod", SPEC)
+    assert not problems
+    return found
+
+
+@pytest.fixture
+def assignments():
+    workers = {f"dc1-w-{number}": specs.Assignment("dc1-prod", "worker", "general") for number in (1, 2, 3)}
+    return {"dc1-cp-1": specs.Assignment("dc1-prod", "control-plane", None), **workers}
+
+
+def bare(**changes):
+    files = {
+        "ca": None,
+        "ca_key": False,
+        "kubelet_conf": False,
+        "kubelet_config": False,
+        "bootstrap_kubelet_conf": False,
+        "admin_conf": False,
+        "manifests": [],
+        "etcd_data": False,
+    }
+    return {
+        "code": "",
+        "machine_id": "",
+        "clock": 0.0,
+        "addresses": [],
+        "packages": {},
+        "kubelet": {"active": False},
+        "containerd": {"active": False},
+        "kubeadm": None,
+        "files": files | changes.pop("files", {}),
+        "fence": 0,
+        "lock": None,
+        "api": None,
+        **changes,
+    }
+
+
+def node(name, labels=()):
+    return {
+        "name": name,
+        "ready": True,
+        "version": "1.36.3",
+        "labels": dict(labels),
+        "taints": [],
+        "unschedulable": False,
+    }
+
+
+def control_plane(version="1.36.3", auto_approve=False, phases=()):
+    made = ("kubeadm_config", "kubelet_config", "cluster_info", "bootstrap_rbac", "coredns", "kube_proxy")
+    view = {
+        "reachable": True,
+        "version": version,
+        "ca": "ours",
+        "etcd": {"members": [{"name": "dc1-cp-1", "id": "1", "learner": False, "healthy": True}]},
+        "nodes": [node("dc1-cp-1", {"node-role.kubernetes.io/control-plane": ""}), node("dc1-w-1")],
+        "cluster_configuration": None,
+        "phases": {name: name in (phases or made) for name in made} | {"network_addon": "of an older spec"},
+        "auto_approve": auto_approve,
+        "admissions": [],
+        "lease": None,
+    }
+    files = {
+        "ca": "ours",
+        "kubelet_conf": True,
+        "admin_conf": True,
+        "manifests": MANIFESTS,
+        "etcd_data": True,
+    }
+    return bare(files=files | {"manifests": MANIFESTS}, api=view)
+
+
+def steps(found):
+    return [str(step) for step in found.steps]
+
+
+def asked(spec, assignments, answers, *only):
+    return plan(spec, observe(answers, frozenset(assignments) - set(answers), {}), assignments, only=only)
+
+
+def test_only_the_servers_that_asked_are_joined(spec, assignments):
+    answers = {"dc1-cp-1": control_plane(), "dc1-w-2": bare(), "dc1-w-3": bare()}
+    found = asked(spec, assignments, answers, "dc1-w-3")
+    assert steps(found) == [
+        "preflight dc1-w-3",
+        "prepare dc1-w-3",
+        "join_worker dc1-w-3",
+        "settle dc1-w-3",
+    ]
+    assert not found.blocked
+
+
+def test_they_get_the_version_that_the_cluster_runs(spec, assignments):
+    answers = {"dc1-cp-1": control_plane("1.36.3"), "dc1-w-3": bare()}
+    found = asked(spec, assignments, answers, "dc1-w-3")
+    assert {step.how["version"] for step in found.steps if "version" in step.how} == {"1.36.3"}
+
+
+def test_the_binding_that_approves_anything_is_removed_first(spec, assignments):
+    answers = {"dc1-cp-1": control_plane(auto_approve=True), "dc1-w-3": bare()}
+    assert "restrict_bootstrap dc1-cp-1" in steps(asked(spec, assignments, answers, "dc1-w-3"))
+
+
+@pytest.mark.parametrize("control", [bare(), control_plane(phases=("kubeadm_config",))])
+def test_a_server_that_asks_begins_no_cluster(spec, assignments, control):
+    found = asked(spec, assignments, {"dc1-cp-1": control, "dc1-w-3": bare()}, "dc1-w-3")
+    assert not found.steps
+    assert "run `salt-run k8s.provision dc1-prod` first" in found.refusals[0]
