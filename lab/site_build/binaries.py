@@ -43,10 +43,8 @@ def _take(component: Component, build_dir: Path, ready_made: Path, say: Say) -> 
     """Copy a component's binaries; size and time of the originals tell whether they changed."""
     source = ready_made / component.name / "bin"
     files = [source / name for name in component.binaries]
-    if missing := [str(file) for file in files if not file.is_file()]:
-        raise LabError(
-            f"--binaries {ready_made}: lacks {', '.join(missing)}: add them, or compile without it"
-        )
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise LabError(f"--binaries: {source} lacks {', '.join(missing)}: add them, or compile without it")
 
     def copy(target: Path) -> None:
         (target / "bin").mkdir()

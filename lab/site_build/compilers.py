@@ -7,18 +7,21 @@ from pathlib import Path
 from datacenter.command import run
 from datacenter.errors import LabError
 
-from site_build.component import Component
+from site_build.component import COMPONENTS, Component
 
 GIB = 2**30
-# Measured with empty Go caches for everything in lab/components; the caches are most of it.
+# Go's caches grow to 16 GiB; the rest is for linking and for the build directory, with some room.
 COLD_BUILD_GIB = 25
 GO_BUILD_SECONDS = 3600
 
 
 def go_version() -> str:
-    """Name the installed Go, as in go1.26.1."""
+    """Name the installed Go, as in go1.26.1; raise if it is missing or too old for a component."""
     if not shutil.which("go"):
         raise LabError("Go is not installed: install it, or give ready-made binaries with --binaries DIR")
+    for module in COMPONENTS.glob("*/go.mod"):
+        # Go itself refuses to be older than go.mod says, or fetches a newer one where it is allowed to.
+        run("go", "-C", module.parent, "list", "-m")
     return run("go", "env", "GOVERSION").strip()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from datacenter import debian
 from datacenter.command import run
+from datacenter.errors import LabError
 
 from site_build.artifact import Artifact, Say
 from site_build.component import COMPONENTS
@@ -39,8 +40,11 @@ def _artifact(name: str, build_dir: Path) -> Artifact:
 
 def _download(name: str, target: Path) -> None:
     run("apt-get", "update", timeout=UPDATE_SECONDS)
+    sources = debian.sources()
+    if not sources:
+        raise LabError(f"this machine's apt has no source of Debian {debian.CODENAME}: add one, then repeat")
     with tempfile.TemporaryDirectory(prefix="site-build-") as state:
-        PrivateApt(Path(state), debian.sources()).download(package_names(name), target)
+        PrivateApt(Path(state), sources).download(package_names(name), target)
 
 
 def _unpack(name: str, target: Path) -> None:

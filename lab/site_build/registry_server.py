@@ -11,7 +11,7 @@ from pathlib import Path
 
 from datacenter.command import LAST_LINES, run
 from datacenter.deadline import wait_until
-from datacenter.errors import LabError
+from datacenter.errors import PermanentError
 
 from site_build.image import Image, write_archive
 
@@ -63,7 +63,7 @@ def _serving(program: Path, storage: Path) -> Iterator[str]:
 def _answers(server: subprocess.Popen[bytes], address: str, log: Path) -> bool:
     if server.poll() is not None:
         last = "\n  ".join(log.read_text().splitlines()[-LAST_LINES:])
-        raise LabError(f"docker-registry ended with exit status {server.returncode}:\n  {last}")
+        raise PermanentError(f"docker-registry ended with exit status {server.returncode}:\n  {last}")
     host, _, port = address.partition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
