@@ -8,6 +8,12 @@ from k8s_lifecycle.model.spec import parse
 
 MISTAKES = [
     (
+        {"control_plane.endpoint": None},
+        "control_plane.endpoint",
+        "missing",
+        "write keys and values below it",
+    ),
+    (
         {"netwroks": {}},
         "netwroks",
         "unknown key",

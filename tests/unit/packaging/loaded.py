@@ -13,9 +13,11 @@ import salt.loader
 def loaders(opts):
     utils = salt.loader.utils(opts)
     functions = salt.loader.minion_mods(opts, utils=utils)
+    runners = salt.loader.runner(opts, utils=utils)
     return {
         "_modules": functions,
-        "_runners": salt.loader.runner(opts, utils=utils),
+        "_runners": runners,
+        "_engines": salt.loader.engines(opts, functions, runners, utils),
         "_states": salt.loader.states(opts, functions, utils, None),
         "_pillar": salt.loader.pillars(opts, functions),
         "_output": salt.loader.outputters(opts),

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[3]
-KINDS = ("_modules", "_runners", "_states", "_pillar", "_output")
-SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "_utils", "_engines", "states", *KINDS)
+KINDS = ("_modules", "_runners", "_engines", "_states", "_pillar", "_output")
+SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "_utils", "states", *KINDS)
 
 
 @pytest.fixture(scope="module")

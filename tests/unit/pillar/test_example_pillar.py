@@ -41,6 +41,12 @@ def test_all_clusters_are_sound():
     assert list(catalogue.specs) == ["dc1-prod", "dc1-staging", "dc2-prod"]
 
 
+def test_the_clusters_of_the_lab_are_sound():
+    catalogue = load(CHECKOUT / "lab" / "pillar" / "clusters")
+    assert catalogue.problems == []
+    assert list(catalogue.specs) == ["dc1-prod", "dc2-prod"]
+
+
 def test_one_cluster_shows_every_key():
     shown = yaml.safe_load((CLUSTERS / "dc1-prod.yaml").read_text())
     missing = [row.path for row in rows(Spec) if not _is_shown(shown, row.path.replace("NAME", "db"))]
