@@ -28,6 +28,7 @@ class HeldError(Failure):
 def acquire(run: Run) -> Task:
     """Take the lock, or raise a failure that names who holds it."""
     run.fence = run.facts.fence + 1
+    run.keepers = [server for server in run.spec.control_plane.servers if server in run.facts.servers]
     answers = yield _claims(run)
     if _held(run, answers):
         run.tell("locked", fence=run.fence)
@@ -61,17 +62,13 @@ def keep(run: Run) -> Task:
 def release(run: Run) -> Task:
     """Give the lock back wherever it is this run's."""
     arguments = {"cluster": run.spec.name, "run": run.holder}
-    yield [Call(server, "k8s_lock.release", arguments, 30) for server in _keepers(run)]
+    yield [Call(server, "k8s_lock.release", arguments, 30) for server in run.keepers]
     run.fence = 0
-
-
-def _keepers(run: Run) -> list[str]:
-    return [server for server in run.spec.control_plane.servers if server in run.facts.servers]
 
 
 def _claims(run: Run) -> list[Call]:
     arguments = {"cluster": run.spec.name, "run": run.holder, "fence": run.fence, "ttl": SECONDS}
-    return [Call(server, "k8s_lock.acquire", arguments, 30) for server in _keepers(run)]
+    return [Call(server, "k8s_lock.acquire", arguments, 30) for server in run.keepers]
 
 
 def _held(run: Run, answers: Sequence[Answer]) -> bool:

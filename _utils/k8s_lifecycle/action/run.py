@@ -41,7 +41,8 @@ def operator() -> str:
 class Run:
     """What the steps of one run share.
 
-    fence: the fencing number of the lock; 0 until it is held. facts: the latest observation.
+    fence: the fencing number of the lock; 0 until it is held. keepers: the servers that keep the lock.
+    facts: the latest observation.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Run:
     fleet: Fleet
     listeners: tuple[Listener, ...] = ()
     fence: int = 0
+    keepers: list[str] = field(default_factory=list)
     facts: Facts = field(default_factory=lambda: Facts({}))
 
     @property
