@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from k8s_lifecycle import code
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome
 from k8s_lifecycle.action.run import Run
 from k8s_lifecycle.action.scheduler import Task
@@ -21,7 +20,7 @@ def read_facts(run: Run, servers: Collection[str] | None = None) -> Task:
     """
     wanted = list(servers if servers is not None else run.assignments)
     answers = {answer.server: answer for answer in (yield _questions(run, wanted))}
-    stale = [server for server, answer in answers.items() if _stale(answer)]
+    stale = [server for server, answer in answers.items() if _stale(run, answer)]
     if stale:
         run.tell("synchronises", servers=stale)
         yield [Call(server, "saltutil.sync_all", {"refresh": True}, 180) for server in stale]
@@ -35,9 +34,9 @@ def _questions(run: Run, servers: Sequence[str]) -> list[Call]:
     return [Call(server, "k8s_server.facts", arguments, TIMEOUT) for server in servers]
 
 
-def _stale(answer: Answer) -> bool:
+def _stale(run: Run, answer: Answer) -> bool:
     if answer.ok:
-        return bool(answer.value["code"] != code.fingerprint())
+        return bool(answer.value["code"] != run.code)
     return answer.outcome is Outcome.FAILED
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from k8s_lifecycle.action.fleet import Answer, Call, Fleet, Outcome
 from k8s_lifecycle.action.scheduler import Task
+from k8s_lifecycle.code import fingerprint
 from k8s_lifecycle.decision.plan import Step
 from k8s_lifecycle.model.facts import Facts
 from k8s_lifecycle.model.spec import Assignment, Spec
@@ -42,7 +43,7 @@ class Run:
     """What the steps of one run share.
 
     fence: the fencing number of the lock; 0 until it is held. keepers: the servers that keep the lock.
-    facts: the latest observation.
+    code: which code a server must have. facts: the latest observation.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Run:
     listeners: tuple[Listener, ...] = ()
     fence: int = 0
     keepers: list[str] = field(default_factory=list)
+    code: str = field(default_factory=fingerprint)
     facts: Facts = field(default_factory=lambda: Facts({}))
 
     @property
