@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle.decision.joining import operator_only
 from k8s_lifecycle.failures import told
 from k8s_lifecycle.model import spec as specs
-from k8s_lifecycle.server import asking, kubernetes_files, processes
+from k8s_lifecycle.server import kubernetes_files, processes
+from k8s_lifecycle.server.asking import Asking
 
 EVENT = "k8s/join/ask"
 SCHEDULE = "k8s_join"
@@ -17,6 +19,7 @@ OUTCOMES = ("accepted", "refused", "failed", "joined")
 __virtualname__ = "k8s_node"
 __salt__: Any
 __grains__: Mapping[str, Any]
+__opts__: Mapping[str, Any]
 __pillar__: Mapping[str, Any]
 
 
@@ -37,10 +40,10 @@ def standing() -> dict[str, Any]:
     reason = "" if node else _reason_not_to_ask(__pillar__.get("k8s", {}))
     return {
         "node": node,
-        "asks": asking.asks() if node else not reason,
+        "asks": _asking().asks if node else not reason,
         "reason": reason,
         "kubeadm": processes.kubeadm(),
-        "answer": asking.answer(),
+        "answer": _asking().answer,
     }
 
 
@@ -63,7 +66,8 @@ def ask(now: bool = False) -> bool:
         if not standing()["asks"]:
             _stop()
             return False
-        if not (now or asking.due()):
+        asking = _asking()
+        if not (now or asking.due):
             return False
         asking.note_ask()
         return bool(__salt__["event.send"](EVENT))
@@ -83,7 +87,7 @@ def waiting(grains: Sequence[str] = ()) -> dict[str, Any] | None:
 
         salt dc1-w-3 k8s_node.waiting '[k8s_role, k8s_pool]'
     """
-    if not asking.asks():
+    if not _asking().asks:
         return None
     return {"grains": {name: __grains__[name] for name in grains if name in __grains__}}
 
@@ -108,9 +112,13 @@ def tell(outcome: str, reason: str) -> bool:
             raise ValueError(f"outcome {outcome!r} is none of {', '.join(OUTCOMES)}")
         if outcome == "joined":
             _stop()
-        elif asking.asks():
-            asking.note_answer(outcome, reason)
+        elif _asking().asks:
+            _asking().note_answer(outcome, reason)
     return True
+
+
+def _asking() -> Asking:
+    return Asking(Path(__opts__["root_dir"], "var/lib/k8s-lifecycle"))
 
 
 def _reason_not_to_ask(place: Mapping[str, Any]) -> str:
@@ -122,6 +130,6 @@ def _reason_not_to_ask(place: Mapping[str, Any]) -> str:
 
 
 def _stop() -> None:
-    asking.forget()
+    _asking().forget()
     if SCHEDULE in __salt__["schedule.list"](return_yaml=False):
         __salt__["schedule.delete"](SCHEDULE)

@@ -25,13 +25,17 @@ class Server:
     def __init__(self, monkeypatch, directory):
         self.directory, self.sent, self.schedule, self.now = directory, 0, {"k8s_join": {}}, 1000.0
         self.says, self.kubeadm = None, None
-        monkeypatch.setattr(asking, "ASKED", directory / "asked.json")
-        monkeypatch.setattr(asking, "ANSWERED", directory / "answered.json")
         monkeypatch.setattr(asking.time, "time", lambda: self.now)
         self.opts = {"test": False}
         self.pillar, salt = {}, {}
         self.module = load(
-            "_modules", {"__salt__": salt, "__grains__": {"k8s_role": "worker"}, "__pillar__": self.pillar}
+            "_modules",
+            {
+                "__salt__": salt,
+                "__grains__": {"k8s_role": "worker"},
+                "__opts__": {"root_dir": directory},
+                "__pillar__": self.pillar,
+            },
         )
         monkeypatch.setattr(
             self.module.kubernetes_files, "look", lambda: {"kubelet_conf": (directory / "node").exists()}
