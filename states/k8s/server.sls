@@ -29,4 +29,5 @@ include:
 {%- else %}
   - k8s.drift
 {%- endif %}
+  - k8s.clock
 {%- endif %}
