@@ -1,12 +1,13 @@
 """What each command does: read its words, call the part of the lab that does the work."""
 
 import dataclasses
+import os
 from argparse import Namespace
 from pathlib import Path
 
 import site_build
 
-from . import control_groups, lab, layout, machine, network, root, server, state
+from . import control_groups, disk, lab, layout, machine, network, root, server, state
 from .errors import LabError
 from .paths import BUILD, LAYOUTS
 from .progress import say
@@ -85,8 +86,13 @@ def execute(options: Namespace) -> None:
 
 
 def logs(options: Namespace) -> None:
-    """Become journalctl in a server."""
-    server.become(_server(options), ["journalctl", "--no-pager", *options.words])
+    """Become journalctl in a server, or, if it is off, on the journal that its disk has."""
+    found = _server(options)
+    words = ["journalctl", "--no-pager", *options.words]
+    if server.leader(found):
+        server.become(found, words)
+    journal = disk.tree(found) / "var/log/journal"
+    os.execvp("journalctl", [*words, f"--directory={journal}"])  # noqa: S606
 
 
 def salt_call(options: Namespace) -> None:

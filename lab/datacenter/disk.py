@@ -65,7 +65,7 @@ def complete(server: Server) -> None:
 
 def hosts(layout: Layout) -> str:
     """Return /etc/hosts: every server by its name and its name in the domain, then the layout's names."""
-    lines = ["127.0.0.1 localhost"]
+    lines = ["127.0.0.1 localhost", "::1 localhost"]
     lines += [f"{server.address} {server.id}.{DOMAIN} {server.id}" for server in layout.servers.values()]
     lines += [f"{address} {name}" for name, address in layout.names.items()]
     return "".join(f"{line}\n" for line in lines)

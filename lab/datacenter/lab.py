@@ -10,7 +10,7 @@ from .deadline import wait_until
 from .errors import LabError
 from .exclusive import exclusive
 from .layout import MASTER, MIRROR, Layout, Server, load
-from .paths import CHECKOUT, KEYS, SERVERS, SITE
+from .paths import CHECKOUT, KEYS, LOCK, SERVERS, SITE
 from .progress import Say
 
 ANSWER_SECONDS = 120
@@ -19,10 +19,12 @@ ANSWER_SECONDS = 120
 def up(path: Path, say: Say) -> Layout:
     """Bring up every server of a layout that is not up yet, and wait until each is usable."""
     load(path)
-    with exclusive("up"):
+    with exclusive(LOCK, "lab/dc up"):
         state.claim()
         state.save_layout(path)
         root.build(say)
+        if not (SITE / "apt").exists():
+            say(f"the mirror will serve nothing: {SITE} is not built; build it, now or later: lab/dc build")
         layout = state.current_layout()
         machine_settings.raise_limits()
         network.ensure(layout)
@@ -32,7 +34,7 @@ def up(path: Path, say: Say) -> Layout:
 
 def add(new: Server, say: Say) -> None:
     """Put one more server into the lab, from the same root as all others."""
-    with exclusive("add"):
+    with exclusive(LOCK, "lab/dc add"):
         layout = state.add_server(new)
         _bring_up([new], layout, say)
 
@@ -54,7 +56,7 @@ def start_all(servers: Iterable[Server], layout: Layout, say: Say) -> None:
 
 def down(say: Say) -> None:
     """Leave nothing of the lab on the machine, found by its name: no file is asked what there is."""
-    with exclusive("down"):
+    with exclusive(LOCK, "lab/dc down"):
         for name in control_groups.servers():
             control_groups.kill(name)
             control_groups.remove(name)

@@ -53,6 +53,8 @@ def enter() -> list[str]:
 
     Not `ip netns exec`: it mounts a fresh /sys over the control groups.
     """
+    if not exists():
+        raise LabError("the lab's network is gone; make it again: lab/dc up LAYOUT")
     return ["nsenter", f"--net={NETWORK_NAMESPACE}", "--"]
 
 
@@ -102,6 +104,8 @@ def heal() -> None:
 
 def cuts(layout: Layout) -> list[str]:
     """Describe the cuts in force, as who no longer hears whom."""
+    if not exists():
+        return []
     names = {str(_mark(server)): server.id for server in layout.servers.values()}
     names.update({port(server): server.id for server in layout.servers.values()})
     found = []

@@ -14,6 +14,7 @@ ROOTS = BUILD / "roots"
 SITE = BUILD / "site"
 
 LAB = BUILD / "lab" / LAB_NAME
+LOCK = LAB / "lock"
 SERVERS = LAB / "servers"
 CURRENT_LAYOUT = LAB / "layout.yaml"
 KEYS = LAB / "keys"

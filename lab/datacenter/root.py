@@ -11,9 +11,11 @@ import site_build
 
 from . import debian, kernel_modules
 from .command import run
+from .exclusive import exclusive
 from .paths import BUILD, ROOTS
 from .progress import Say
 
+BUILD_SECONDS = 1200
 SALT_VERSION = "3008.3"
 SALT_HOME = "/opt/saltstack/salt"
 _SALT_PROGRAMS = (
@@ -50,6 +52,12 @@ def missing() -> list[Path]:
 
 def build(say: Say) -> None:
     """Build the roots that are missing."""
+    # Labs of all names share the roots.
+    with exclusive(ROOTS.with_name("roots.lock"), "building the roots", BUILD_SECONDS):
+        _build_missing(say)
+
+
+def _build_missing(say: Say) -> None:
     _remove_outdated()
     roots = missing()
     if not roots:

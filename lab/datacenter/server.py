@@ -133,10 +133,12 @@ def _refuse_frozen(server: Server) -> None:
 
 def _nspawn_options(server: Server, mounted: Path) -> list[str]:
     # containerd's overlays cannot be on the server's own overlay: its directory is a real one.
+    # CAP_SYS_TIME would let a server's NTP client set the clock of the machine, and so of all servers.
     containerd = f"{disk.directory(server)}/containerd:/var/lib/containerd"
     return [
         f"--directory={mounted}", f"--machine={server.id}", "--boot", "--quiet", "--settings=no",
-        "--register=no", "--keep-unit", "--capability=all", f"--system-call-filter={_SYSTEM_CALLS}",
+        "--register=no", "--keep-unit", "--capability=all", "--drop-capability=CAP_SYS_TIME",
+        f"--system-call-filter={_SYSTEM_CALLS}",
         "--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
         "--bind=/dev/kmsg", f"--bind={containerd}", f"--network-bridge={server.datacenter}",
     ]  # fmt: skip
