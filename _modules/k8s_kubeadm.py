@@ -58,7 +58,7 @@ def init(fence: int, cluster: str, spec: dict[str, Any], timeout: float = 540) -
         api = Api.local()
         bootstrap_token.delete_described(api, kubeadm_config.INIT_TOKEN_DESCRIPTION)
         api.delete(init_objects.AUTO_APPROVE)
-        servers.record(api, wanted.node_name(server), server, addresses.own(wanted))
+        servers.record(api, wanted.node_name(server), server, addresses.outside(wanted, addresses.own()))
         return {"changed": changed}
 
 

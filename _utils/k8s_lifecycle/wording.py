@@ -8,8 +8,10 @@ _TOKEN = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 _PRIVATE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NOISE = re.compile(
-    r"^\s*$|^\s*goroutine |^To see the stack trace|^W\d{4} |^I\d{4} |^\[kubelet-check\] (Initial|Waiting)"
+    r"^\s*$|^To see the stack trace|^[WI]\d{4} |^(CONFIG|CGROUPS)_\w+: |^(OS|KERNEL_VERSION): "
+    r"|^\s*\[WARNING |^\[kubelet-check\] (Initial|Wait)"
 )
 
 
@@ -20,7 +22,8 @@ def redacted(text: str) -> str:
 
 def last_useful_lines(output: str, count: int = 8) -> str:
     """Return the last lines of a program's output that say something, redacted."""
-    lines = [line.rstrip() for line in redacted(output).splitlines() if not _NOISE.match(line)]
+    plain = _COLOUR.sub("", redacted(output))
+    lines = [line.rstrip() for line in plain.splitlines() if not _NOISE.match(line)]
     return "\n".join(lines[-count:])
 
 

@@ -24,12 +24,13 @@ PORT = 8080
 
 _SERVE = f"mkdir -p /tmp/www && echo reached >/tmp/www/index.html && exec httpd -f -p {PORT} -h /tmp/www"
 # What a pod says while it runs is not to be seen outside: it gives up by itself, in time to be heard.
+# `timeout`, since the `-T` of a statically linked busybox crashes.
 _CHECK = """
 end=$(($(date +%s) + SECONDS_LEFT))
 try() { until said=$("$@" 2>&1); do [ "$(date +%s)" -lt "$end" ] || return 1; sleep 1; done; }
 try nslookup "$NAME" || { echo "resolving $NAME: $said" >/dev/termination-log; exit 1; }
 [ -z "$PEER" ] && exit 0
-try wget -q -T 3 -O - "http://$PEER/" || {
+try timeout 5 wget -q -O - "http://$PEER/" || {
   echo "resolved $NAME; reaching the pod $PEER on node $PEER_NODE: $said" >/dev/termination-log; exit 1
 }
 """

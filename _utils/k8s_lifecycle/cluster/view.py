@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from k8s_lifecycle.cluster import bootstrap_token, init_objects, lease
+from k8s_lifecycle.cluster import approver, bootstrap_token, init_objects, lease
 from k8s_lifecycle.cluster.api import KUBERNETES_DIRECTORY, Api, Json, KubernetesError
 from k8s_lifecycle.cluster.etcd import Etcd, EtcdError
 from k8s_lifecycle.model import addon
@@ -17,7 +17,6 @@ from k8s_lifecycle.model.versions import Version
 from k8s_lifecycle.server import authority
 
 TIMEOUT = 5.0
-ADMISSION = "k8s-lifecycle/"
 
 _PHASES = {
     "kubeadm_config": "upload-config/kubeadm",
@@ -114,14 +113,14 @@ def _configuration(api: Api, path: str, key: str) -> dict[str, Any] | None:
 
 
 def _is_admission(secret: Json) -> bool:
-    return f"{ADMISSION}node" in secret["metadata"].get("annotations", {})
+    return approver.NODE in secret["metadata"].get("annotations", {})
 
 
 def _admission(secret: Json) -> Mapping[str, Any]:
     annotations = secret["metadata"]["annotations"]
     return {
         "token_id": bootstrap_token.text(secret, "token-id"),
-        "minion": annotations[f"{ADMISSION}minion"],
-        "node": annotations[f"{ADMISSION}node"],
+        "minion": annotations[approver.MINION],
+        "node": annotations[approver.NODE],
         "expires": bootstrap_token.expires(secret),
     }

@@ -102,7 +102,7 @@ def init_documents(spec: Spec, *, server: str, address: str, token: str) -> list
     generated = {
         "apiVersion": _KUBEADM,
         "kind": "InitConfiguration",
-        "nodeRegistration": _registration(spec, server, "control-plane", address),
+        "nodeRegistration": _registration(spec, server, "control-plane", address, first=True),
         "localAPIEndpoint": _api_endpoint(address),
         "bootstrapTokens": [
             {
@@ -146,7 +146,10 @@ def join_documents(
 
 
 def discovery_kubeconfig(spec: Spec, authority: str) -> dict[str, Any]:
-    """Return the kubeconfig, without credentials, by which a join knows the API: its URL and its CA (PEM)."""
+    """Return the kubeconfig by which a join knows the API: its URL and its CA (PEM).
+
+    It has the form of kubeadm's own cluster-info: without a context, which would need a user.
+    """
     cluster = {
         "server": f"https://{spec.control_plane.endpoint.authority}",
         "certificate-authority-data": base64.b64encode(authority.encode()).decode(),
@@ -154,9 +157,7 @@ def discovery_kubeconfig(spec: Spec, authority: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": spec.name, "cluster": cluster}],
-        "contexts": [{"name": spec.name, "context": {"cluster": spec.name, "user": ""}}],
-        "current-context": spec.name,
+        "clusters": [{"name": "", "cluster": cluster}],
     }
 
 
@@ -207,9 +208,14 @@ def _drifted(spec: Spec, path: str, wanted: Any, found: Any) -> Problem:
     return problem.within(spec.name)
 
 
-def _registration(spec: Spec, server: str, role: str, address: str) -> dict[str, Any]:
-    """Return how a node registers; with the startup taint, which goes once the node has proved itself."""
-    taints = [{"key": STARTUP_TAINT, "effect": "NoSchedule"}]
+def _registration(
+    spec: Spec, server: str, role: str, address: str, *, first: bool = False
+) -> dict[str, Any]:
+    """Return how a node registers; with the startup taint, which goes once the node has proved itself.
+
+    Not so the first node: CoreDNS must run there, and without it no node can prove anything.
+    """
+    taints = [] if first else [{"key": STARTUP_TAINT, "effect": "NoSchedule"}]
     if role == "control-plane" and not spec.control_plane.schedulable:
         taints.append({"key": CONTROL_PLANE_TAINT, "effect": "NoSchedule"})
     return {

@@ -240,7 +240,7 @@ class Images:
     )
     smoke_check: str = setting(
         kinds.IMAGE,
-        "A small image with `sh`, `sleep` and `nslookup`, which checks every new node.",
+        "A small image with busybox (`httpd`, `nslookup`, `timeout`, `wget`), which checks every new node.",
         default="busybox:1.36",
     )
     mirrors: Mapping[str, tuple[str, ...]] = setting(

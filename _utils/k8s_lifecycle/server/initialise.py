@@ -40,8 +40,7 @@ def initialise(spec: Spec, server: str, address: str, timeout: float) -> list[st
         marked = init_objects.is_marked(api, spec.node_name(server))
         there = init_objects.phases_there(api) | ({"mark-control-plane"} if marked else set())
         kubeadm([*init_phases.objects_left(there), *_finalize()])
-    durable.flush(remains.ROOT)
-    durable.flush(KUBELET)
+    _keep(done)
     return done
 
 
@@ -64,8 +63,7 @@ def finish_join(spec: Spec, server: str, address: str, timeout: float) -> list[s
     kubeadm(() if _runs() and not changed else init_phases.START)
     marked = init_objects.is_marked(Api.local(), spec.node_name(server))
     kubeadm([*(() if marked else ("mark-control-plane",)), *_finalize()])
-    durable.flush(remains.ROOT)
-    durable.flush(KUBELET)
+    _keep(done)
     return done
 
 
@@ -105,6 +103,13 @@ def _complete_files(kubeadm: Phases, *, joined: bool) -> bool:
     if left:
         durable.flush(remains.ROOT)
     return bool(left)
+
+
+def _keep(done: list[str]) -> None:
+    """Only what a power cut does not undo is reported as done."""
+    if done:
+        durable.flush(remains.ROOT)
+        durable.flush(KUBELET)
 
 
 def _runs() -> bool:

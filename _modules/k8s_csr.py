@@ -1,0 +1,46 @@
+"""Certificate signing requests of the kubelets of this control plane server's cluster."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from k8s_lifecycle import failures
+from k8s_lifecycle.cluster import approval
+from k8s_lifecycle.cluster.api import Api
+
+__virtualname__ = "k8s_csr"
+
+
+def approve_serving(nodes: list[str] | None = None, timeout: float = 0) -> dict[str, Any]:
+    """
+    Approve the kubelets' pending requests for serving certificates that are in order.
+
+    In order is: sent by the node itself, for its own name, usages of a server, addresses only that its
+    server was admitted with. Others stay as they are. Kubelets renew these certificates within a year, so
+    that this also runs on a schedule.
+
+    nodes
+        Names of nodes that need one now: wait for their requests.
+    timeout
+        For how many seconds to wait for those.
+
+    Returns the nodes whose requests were approved now (``approved``), the reasons why others were not, by the
+    name of the request (``refused``), and those of ``nodes`` whose request has not come (``missing``).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_csr.approve_serving
+        salt dc1-cp-1 k8s_csr.approve_serving '[dc1-w-1]' timeout=30
+    """
+    with failures.told("approving serving certificates"):
+        api = Api.local()
+        deadline = time.monotonic() + timeout
+        done = approval.approve_serving(api)
+        while (missing := approval.without_serving(api, nodes or ())) and time.monotonic() < deadline:
+            time.sleep(1)
+            more = approval.approve_serving(api)
+            done = {"approved": done["approved"] + more["approved"], "refused": more["refused"]}
+        return {**done, "missing": missing}
