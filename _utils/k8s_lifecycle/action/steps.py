@@ -136,11 +136,7 @@ def reset(run: Run, step: Step) -> Task:
 
 
 def settle(run: Run, step: Step) -> Task:
-    """Give a node its labels and taints, see a pod run there, then open it for pods.
-
-    CoreDNS tolerates a control plane's taint, not the startup taint: where no node is open yet, the first
-    one opens before its check, or no name would ever be resolved.
-    """
+    """Give a node its labels and taints, see a pod run there, then open it for pods."""
     node = run.spec.node_name(step.server)
     pool = run.spec.pools.get(run.assignments[step.server].pool or "")
     wanted = {
@@ -149,10 +145,7 @@ def settle(run: Run, step: Step) -> Task:
         "labels": dict(pool.labels) if pool else {},
         "taints": [asdict(taint) for taint in pool.taints] if pool else [],
     }
-    opens_first = step.how.get("opens_first", False)
-    yield from through_control_plane(
-        run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": opens_first}
-    )
+    yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": False})
     yield from through_control_plane(run, "k8s_csr.approve_serving", {})
     run.waits_for(step, "a pod on it that resolves a Service name and reaches a pod on another node")
     yield from smoke_check(run, [node])

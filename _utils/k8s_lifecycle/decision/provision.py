@@ -51,7 +51,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
             _cluster_wide(spec, facts, first, everything=only is None),
             _control_planes(assignments, todo, joining, version),
             _workers(spec, assignments, joining, version),
-            _settle(spec, facts, assignments, todo, [*starting, *joining], first=first),
+            _settle(spec, facts, assignments, todo, [*starting, *joining]),
             _leftover_admissions(facts, first),
         ),
         blocked=blocked,
@@ -274,20 +274,16 @@ def _workers(spec: Spec, assignments: Assignments, joining: list[str], version: 
     )
 
 
-def _settle(
-    spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions, new: list[str], *, first: str
-) -> Wave:
+def _settle(spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions, new: list[str]) -> Wave:
     nodes = facts.cluster.nodes if facts.cluster else {}
-    none_open = all(_starts_up(node) for node in nodes.values())
     steps = []
     for server in todo:
         assignment = assignments[server]
         node = nodes.get(spec.node_name(server))
-        how = {"opens_first": none_open and server == first}
         if server in new and assignment.role != "spare":
-            steps.append(Step("settle", server, "a new node: labels, taints, smoke check", how))
+            steps.append(Step("settle", server, "a new node: labels, taints, smoke check"))
         elif node is not None and (differs := _differences(spec, assignment, node)):
-            steps.append(Step("settle", server, differs, how))
+            steps.append(Step("settle", server, differs))
     return Wave(
         "settle",
         tuple(steps),
@@ -304,13 +300,9 @@ def _differences(spec: Spec, assignment: Assignment, node: Node) -> str:
     taints = {(taint.key, taint.value, taint.effect) for taint in (pool.taints if pool else ())}
     found = [f"label {key}" for key, value in labels.items() if node.labels.get(key) != value]
     found += [f"taint {key}" for key, value, effect in taints if (key, value, effect) not in have]
-    if _starts_up(node):
+    if any(key == STARTUP_TAINT for key, _, _ in have):
         found.append("startup taint: its smoke check has not passed yet")
     return ", ".join(found)
-
-
-def _starts_up(node: Node) -> bool:
-    return any(taint["key"] == STARTUP_TAINT for taint in node.taints)
 
 
 def _leftover_admissions(facts: Facts, first: str) -> Wave:
