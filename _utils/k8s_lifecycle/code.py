@@ -28,3 +28,8 @@ def _ours(folder: Path) -> Iterator[Path]:
     """A site syncs modules of its own, too."""
     yield from folder.glob("k8s_*.py")
     yield from folder.glob("k8s_lifecycle/**/*.py")
+
+
+# What this process runs, whatever is on disk by now. A minion's jobs begin with what its main process has
+# imported: once that ran one of our functions on a schedule, a sync alone does not reach them.
+LOADED = fingerprint()
