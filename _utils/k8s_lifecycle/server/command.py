@@ -5,7 +5,7 @@ import subprocess
 
 
 def output(*words: str, timeout: float = 30, accept: tuple[int, ...] = (0,), given: str | None = None) -> str:
-    """Return what a program printed, `given` on its input; raise RuntimeError with its last lines if it failed."""
+    """Return what a program printed, `given` on its input; raise RuntimeError with its last lines."""
     try:
         done = subprocess.run(
             words,

@@ -21,6 +21,6 @@ def install(package: str, version: str, index: str | None, trusted_host: str | N
     options = ["--index-url", index] if index else []
     if trusted_host:
         options += ["--trusted-host", trusted_host]
-    # Compiling the client's thousands of modules takes five times as long as installing it; few are ever imported.
+    # Compiling the client's many modules takes five times as long as installing them; few are ever imported.
     options += ["--no-input", "--disable-pip-version-check", "--no-compile", "--quiet"]
     output(sys.executable, "-m", "pip", "install", *options, f"{package}=={version}", timeout=300)
