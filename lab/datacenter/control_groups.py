@@ -19,8 +19,8 @@ HIERARCHIES = (*CONTROLLERS, "systemd", "unified")
 
 
 def missing_hierarchies() -> list[str]:
-    """Name the hierarchies that this machine does not have mounted."""
-    return [name for name in HIERARCHIES if not (MOUNT / name / "cgroup.procs").exists()]
+    """Name the hierarchies that this machine does not have mounted, or not for writing."""
+    return [name for name in HIERARCHIES if not os.access(MOUNT / name / "cgroup.procs", os.W_OK)]
 
 
 def create(server: str) -> None:

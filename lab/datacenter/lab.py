@@ -5,7 +5,18 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import control_groups, disk, machine_settings, network, root, salt, server, state
+from . import (
+    control_groups,
+    disk,
+    machine_settings,
+    network,
+    root,
+    salt_bus,
+    salt_config,
+    salt_keys,
+    server,
+    state,
+)
 from .deadline import wait_until
 from .errors import LabError
 from .exclusive import exclusive
@@ -78,9 +89,9 @@ def wait_answering(layout: Layout, minions: Iterable[Server], say: Say) -> None:
 
     def all_answered() -> bool:
         # Asking a minion that is not connected would cost the full time-out.
-        listening = salt.connected(master)
+        listening = salt_bus.connected(master)
         asked = sorted(minion.id for minion in silent.values() if minion.address in listening)
-        for answered in salt.answering(master, asked) if asked else ():
+        for answered in salt_bus.answering(master, asked) if asked else ():
             say(f"{answered} answers Salt")
             del silent[answered]
         return not silent
@@ -98,7 +109,7 @@ def _bring_up(servers: Iterable[Server], layout: Layout, say: Say) -> None:
         disk.update_hosts(server.files(known) / "etc/hosts", layout)
     master = layout.servers[MASTER]
     if disk.is_made(master):
-        salt.accept(server.files(master), disk.root(master), layout.minions)
+        salt_keys.accept(server.files(master), disk.root(master), layout.minions)
     start_all(wanted, layout, say)
     wait_answering(layout, [each for each in wanted if each in layout.minions], say)
 
@@ -107,9 +118,9 @@ def _make_disk(each: Server, layout: Layout) -> None:
     lower = root.mirror_root() if each.id == MIRROR else root.server_root()
     disk.make(each, layout, lower)
     if each.id == MASTER:
-        salt.install_master(disk.tree(each), lower, layout)
+        salt_config.install_master(disk.tree(each), lower, layout)
     elif each.is_minion:
-        salt.install_minion(disk.tree(each), layout, each)
+        salt_config.install_minion(disk.tree(each), layout, each)
     disk.complete(each)
 
 
@@ -117,9 +128,9 @@ def _shared(each: Server, layout: Layout) -> list[str]:
     """Return the options that show a server what is the site's own, live and read-only."""
     shared: dict[Path, str] = {}
     if each.id == MASTER:
-        shared = {CHECKOUT: salt.CODE}
+        shared = {CHECKOUT: salt_config.CODE}
         if layout.pillar:
-            shared[layout.pillar] = salt.PILLAR
+            shared[layout.pillar] = salt_config.PILLAR
     elif each.id == MIRROR:
         # Not the directories in it one by one: a new build puts new ones in their place.
         shared = {SITE: "/srv/site"}

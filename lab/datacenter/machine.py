@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,10 @@ _DISK_FOR_ROOTS = 4 * _GIB
 _MEMORY = 4 * _GIB
 # Numbers of the capabilities in linux/capability.h.
 _CAPABILITIES = {"NET_ADMIN": 12, "SYS_CHROOT": 18, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "MKNOD": 27}
+_TRY_OVERLAY = (
+    'cd "$1"; mkdir lower upper work root; '
+    "mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root; umount root"
+)
 _TRY_NETWORK = "ip link add b0 type bridge && ip link add v0 type veth peer name v1 && nft add table bridge t"
 
 
@@ -35,10 +40,7 @@ def prepare(say: Say, compiling: bool) -> None:
     if lacks:
         raise LabError("\n  ".join(["this machine lacks:", *lacks]))
     _install_packages(say)
-    try:
-        run("unshare", "--net", "sh", "-c", _TRY_NETWORK)
-    except LabError as error:
-        raise LabError(f"this machine's kernel cannot make the lab's network:\n  {error}") from error
+    _try_kernel()
 
 
 def _lacks() -> Iterator[str]:
@@ -54,8 +56,6 @@ def _lacks() -> Iterator[str]:
     absent = [name for name, number in _CAPABILITIES.items() if not effective >> number & 1]
     if absent:
         yield f"the capabilities {', '.join(absent)}; run in a virtual machine or a privileged container"
-    if "overlay" not in Path("/proc/filesystems").read_text().split():
-        yield "the overlay file system in its kernel"
     BUILD.mkdir(exist_ok=True)
     free = shutil.disk_usage(BUILD).free
     if free < _DISK_FOR_ROOTS:
@@ -81,6 +81,16 @@ def _install_packages(say: Say) -> None:
     run("apt-get", "update", timeout=300)
     install = ["apt-get", "install", "--yes", "--no-install-recommends"]
     run(*install, *missing, timeout=600, environment={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+
+
+def _try_kernel() -> None:
+    """Make, in namespaces that end at once, one of each thing that servers are made of."""
+    with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
+        for script in (_TRY_NETWORK, _TRY_OVERLAY):
+            try:
+                run("unshare", "--net", "--mount", "--", "sh", "-ec", script, "sh", scratch)
+            except LabError as error:
+                raise LabError(f"this machine cannot carry the lab's servers:\n  {error}") from error
 
 
 def _is_installed(package: str) -> bool:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from datacenter import layout, salt
+from datacenter import layout, salt_config
 from test_datacenter_layout import MINIMAL, with_server
 
 WORKER = with_server("dc1-w-1", environment="prod", role="worker", pool="general")
@@ -10,14 +10,14 @@ WORKER = with_server("dc1-w-1", environment="prod", role="worker", pool="general
 
 def test_grains_say_what_the_layout_says_and_no_more() -> None:
     found = layout.parse(WORKER, Path("lab.yaml"))
-    worker = salt.minion_config(found, found.servers["dc1-w-1"])
+    worker = salt_config.minion_config(found, found.servers["dc1-w-1"])
     assert worker["grains"] == {
         "datacenter": "dc1",
         "environment": "prod",
         "k8s_role": "worker",
         "k8s_pool": "general",
     }
-    bare = salt.minion_config(found, found.servers["dc1-cp-1"])
+    bare = salt_config.minion_config(found, found.servers["dc1-cp-1"])
     assert bare["grains"] == {"datacenter": "dc1"}
 
 
@@ -31,7 +31,7 @@ def test_layout_adds_to_the_configurations(tmp_path: Path) -> None:
         "log_level_logfile": "info",
     }
     found = layout.parse(document, tmp_path / "lab.yaml")
-    master = salt.master_config(found)
-    minion = salt.minion_config(found, found.servers["dc1-cp-1"])
+    master = salt_config.master_config(found)
+    minion = salt_config.minion_config(found, found.servers["dc1-cp-1"])
     assert (master["timeout"], master["module_dirs"]) == (30, ["/srv/k8s-lifecycle"])
     assert (minion["grains"], minion["log_level_logfile"]) == ({}, "info")
