@@ -165,7 +165,8 @@ class SaltFleet:
         for pending in self._pending.values():
             if now - (pending.deadline - pending.call.timeout) > self.ASK_AFTER:
                 asked.setdefault(pending.jid, []).append(pending.call.server)
-        self._probes = {}
+        outstanding = {jid for jid, _ in self._pending}
+        self._probes = {probe: jid for probe, jid in self._probes.items() if jid in outstanding}
         for jid, servers in asked.items():
             published = self._client.pub(servers, "saltutil.find_job", arg=[jid], tgt_type="list", timeout=10)
             if published:
@@ -191,4 +192,13 @@ def _error(value: Any) -> str:
     if isinstance(value, list):
         return "; ".join(str(line) for line in value)
     lines = [line for line in str(value).removeprefix("ERROR: ").splitlines() if line.strip()]
+    lines = _after_traceback(lines)
     return "\n".join(lines if len(lines) <= LINES else [*lines[:2], "…", *lines[2 - LINES :]])
+
+
+def _after_traceback(lines: list[str]) -> list[str]:
+    """Return a text without the traceback in front of it: the exception says what went wrong."""
+    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+    if not frames:
+        return lines
+    return list(itertools.dropwhile(lambda line: line.startswith("    "), lines[frames[-1] + 1 :]))
