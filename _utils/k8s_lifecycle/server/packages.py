@@ -33,7 +33,7 @@ def pinned(spec: Spec) -> dict[str, str]:
 
 
 def helpers(spec: Spec, role: str, sets_clock: bool) -> list[str]:
-    """Return the packages that are needed in any version, besides what the pinned bring along."""
+    """Return the packages needed in any version, besides what the pinned ones bring along."""
     return [
         *_TOOLS,
         *(_CLOCK if sets_clock else ()),

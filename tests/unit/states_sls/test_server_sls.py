@@ -7,7 +7,7 @@ import salt.client
 import salt.config
 
 from k8s_lifecycle.model import spec as specs
-from k8s_lifecycle.server import kubernetes_files, observation, packages
+from k8s_lifecycle.server import kubernetes_files, observation, packages, processes
 
 CHECKOUT = Path(__file__).parents[3]
 ADDRESSES = {"dc1-cp-1": "10.11.0.11", "dc1-cp-2": "10.11.0.12", "dc1-cp-3": "10.11.0.13"}
@@ -64,6 +64,7 @@ def server(monkeypatch):
     """A bare server that is no container."""
     monkeypatch.setattr(observation, "in_container", lambda: False)
     monkeypatch.setattr(packages, "installed", lambda _: {})
+    monkeypatch.setattr(processes, "kubeadm", lambda: None)
     monkeypatch.setattr(kubernetes_files, "look", lambda: kubernetes_files_of(bare=True))
 
 
