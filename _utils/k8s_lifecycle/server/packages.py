@@ -42,7 +42,7 @@ def helpers(spec: Spec, role: str, sets_clock: bool) -> list[str]:
 
 
 def repository(spec: Spec) -> dict[str, str] | None:
-    """Return the apt source of the spec's repository, in deb822 format, and the key that it is signed with."""
+    """Return the apt source of the spec's repository, in deb822 format, and the key that signs it."""
     source = spec.packages.repository
     if source is None:
         return None
