@@ -27,11 +27,12 @@ class HeldError(Failure):
 
 def acquire(run: Run) -> Task:
     """Take the lock, or raise a failure that names who holds it."""
-    run.fence = run.facts.fence + 1
+    fence = run.facts.fence + 1
     run.keepers = [server for server in run.spec.control_plane.servers if server in run.facts.servers]
-    answers = yield _claims(run)
+    answers = yield _claims(run, fence)
     if _held(run, answers):
-        run.tell("locked", fence=run.fence)
+        run.fence = fence
+        run.tell("locked", fence=fence)
         return
     yield from release(run)
     raise HeldError(
@@ -50,9 +51,13 @@ def keep(run: Run) -> Task:
         if not run.fence:
             good = run.fleet.now()
             continue
-        answers = yield _claims(run)
+        run.renewing = True
+        answers = yield _claims(run, run.fence)
+        run.renewing = False
         if _held(run, answers):
             good = run.fleet.now()
+        elif not run.fence:
+            continue
         elif run.fleet.now() - good > SECONDS - RENEW_EVERY or _taken(answers):
             raise Failure(
                 run.spec.name, "keeping the lock", _holder(run, answers), "see that run, then run again"
@@ -60,14 +65,16 @@ def keep(run: Run) -> Task:
 
 
 def release(run: Run) -> Task:
-    """Give the lock back wherever it is this run's."""
+    """Give the lock back wherever it is this run's; a renewal under way would take it again after that."""
+    run.fence = 0
+    while run.renewing:
+        yield Sleep(0.2)
     arguments = {"cluster": run.spec.name, "run": run.holder}
     yield [Call(server, "k8s_lock.release", arguments, 30) for server in run.keepers]
-    run.fence = 0
 
 
-def _claims(run: Run) -> list[Call]:
-    arguments = {"cluster": run.spec.name, "run": run.holder, "fence": run.fence, "ttl": SECONDS}
+def _claims(run: Run, fence: int) -> list[Call]:
+    arguments = {"cluster": run.spec.name, "run": run.holder, "fence": fence, "ttl": SECONDS}
     return [Call(server, "k8s_lock.acquire", arguments, 30) for server in run.keepers]
 
 

@@ -43,6 +43,7 @@ class Run:
     """What the steps of one run share.
 
     fence: the fencing number of the lock; 0 until it is held. keepers: the servers that keep the lock.
+    renewing: whether a renewal of it is under way.
     code: which code a server must have. facts: the latest observation.
     """
 
@@ -55,6 +56,7 @@ class Run:
     listeners: tuple[Listener, ...] = ()
     fence: int = 0
     keepers: list[str] = field(default_factory=list)
+    renewing: bool = False
     code: str = field(default_factory=fingerprint)
     facts: Facts = field(default_factory=lambda: Facts({}))
 
