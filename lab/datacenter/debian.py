@@ -27,7 +27,7 @@ def bootstrap(directory: Path, packages: Sequence[str]) -> None:
     run(
         "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}", *options,
         CODENAME, directory, "-",
-        stdin=sources(), timeout=900,
+        stdin=sources(), timeout=1200,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from .layout import MASTER, MIRROR, Layout, Server, load
 from .paths import CHECKOUT, KEYS, LOCK, SERVERS, SITE
 from .progress import Say
 
-ANSWER_SECONDS = 120
+ANSWER_SECONDS = 240
 
 
 def up(path: Path, say: Say) -> Layout:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import site_build
+from site_build.wheels import REQUIREMENTS
 
 from . import debian, kernel_modules
 from .command import run
@@ -15,7 +16,7 @@ from .exclusive import exclusive
 from .paths import BUILD, ROOTS
 from .progress import Say
 
-BUILD_SECONDS = 1200
+BUILD_SECONDS = 1800
 SALT_VERSION = "3008.3"
 SALT_HOME = "/opt/saltstack/salt"
 _SALT_PROGRAMS = (
@@ -30,7 +31,10 @@ MIRROR_PACKAGES = ("nginx-light", "docker-registry")
 
 _HERE = Path(__file__).parent
 _FILES = _HERE / "root_files"
-_RECIPE = [_HERE / name for name in ("root.py", "debian.py", "kernel_modules.py")]
+_RECIPE = [
+    *(_HERE / name for name in ("root.py", "debian.py", "kernel_modules.py")),
+    REQUIREMENTS / "salt.txt",
+]
 # Periodic jobs of a long-lived server; here they would only take the time of what is being tested.
 _TIMERS = ("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "e2scrub_all", "fstrim")
 
@@ -94,7 +98,7 @@ def _install_salt(root: Path, wheels: Path) -> None:
     run("chroot", root, "python3", "-m", "venv", "--without-pip", SALT_HOME)
     # A wheel of pip can run itself from inside the archive: the root needs no pip of its own first.
     install = ["install", "--no-index", "--find-links", "/tmp/wheels", "pip", f"salt=={SALT_VERSION}"]  # noqa: S108
-    run("chroot", root, python, f"/tmp/wheels/{pip.name}/pip", *install, timeout=300)  # noqa: S108
+    run("chroot", root, python, f"/tmp/wheels/{pip.name}/pip", *install, timeout=600)  # noqa: S108
     shutil.rmtree(copied)
     for program in _SALT_PROGRAMS:
         (root / SALT_HOME[1:] / program).symlink_to(f"bin/{program}")
@@ -123,7 +127,7 @@ def _fingerprint() -> str:
     digest = hashlib.sha256(os.uname().release.encode())
     for file in [*_RECIPE, *sorted(_FILES.rglob("*"))]:
         if file.is_file():
-            digest.update(str(file.relative_to(_HERE)).encode())
+            digest.update(str(file.relative_to(_HERE.parent)).encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 

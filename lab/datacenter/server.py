@@ -17,7 +17,7 @@ from .deadline import wait_until
 from .errors import LabError, PermanentError
 from .layout import Server
 
-BOOT_SECONDS = 90
+BOOT_SECONDS = 180
 STOP_SECONDS = 120
 _POWER_OFF = signal.SIGRTMIN + 4  # systemd's signal for `systemctl poweroff`
 # What a kubelet and containerd call beyond systemd-nspawn's default.
