@@ -29,5 +29,8 @@ include:
 {%- else %}
   - k8s.drift
 {%- endif %}
+{%- if k8s['role'] == 'control-plane' %}
+  - k8s.serving_certificates
+{%- endif %}
   - k8s.clock
 {%- endif %}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from k8s_lifecycle.cluster.api import Api, Json
-from k8s_lifecycle.cluster.view import is_ready
+from k8s_lifecycle.cluster.readiness import is_ready
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model.kubeadm_config import CONTROL_PLANE_TAINT
 
@@ -17,14 +18,21 @@ PODS = "/api/v1/namespaces/kube-system/pods"
 
 def spread(api: Api, timeout: float) -> dict[str, Any]:
     """Start CoreDNS anew if all of it sits on one of several nodes; return its nodes, and whether it was."""
-    deployment = api.find(DEPLOYMENT)
-    nodes = _nodes(api)
-    if deployment is None or deployment["spec"]["replicas"] < 2 or len(nodes) != 1 or not _room(api, nodes):  # noqa: PLR2004
-        return {"changed": False, "nodes": sorted(nodes)}
+    if not crowded(api, api.get("/api/v1/nodes")["items"]):
+        return {"changed": False, "nodes": sorted(_nodes(api))}
     restarted = {"annotations": {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}}
     api.merge(DEPLOYMENT, {"spec": {"template": {"metadata": restarted}}})
     _wait_until_rolled_out(api, timeout)
     return {"changed": True, "nodes": sorted(_nodes(api))}
+
+
+def crowded(api: Api, nodes: Sequence[Json]) -> bool:
+    """Whether all replicas of CoreDNS sit on one of several nodes that they could share."""
+    deployment = api.find(DEPLOYMENT)
+    if deployment is None or deployment["spec"]["replicas"] < 2:  # noqa: PLR2004
+        return False
+    taken = _nodes(api)
+    return len(taken) == 1 and _room(nodes, taken)
 
 
 def _nodes(api: Api) -> set[str]:
@@ -36,14 +44,14 @@ def _nodes(api: Api) -> set[str]:
     }
 
 
-def _room(api: Api, taken: set[str]) -> bool:
+def _room(nodes: Sequence[Json], taken: set[str]) -> bool:
     """Whether there is another node that CoreDNS, which tolerates control planes, may run on."""
     return any(
         is_ready(node)
         and node["metadata"]["name"] not in taken
         and not node["spec"].get("unschedulable")
         and {taint["key"] for taint in node["spec"].get("taints", ())} <= {CONTROL_PLANE_TAINT}
-        for node in api.get("/api/v1/nodes")["items"]
+        for node in nodes
     )
 
 

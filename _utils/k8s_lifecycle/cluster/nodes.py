@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from k8s_lifecycle.cluster.api import Api, ConflictError, Json
-from k8s_lifecycle.cluster.view import is_ready
+from k8s_lifecycle.cluster.readiness import is_ready
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model.kubeadm_config import STARTUP_TAINT
 

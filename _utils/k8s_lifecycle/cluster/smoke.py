@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from k8s_lifecycle.cluster.api import Api, Json
-from k8s_lifecycle.cluster.view import is_ready
+from k8s_lifecycle.cluster.readiness import is_ready
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model.settings import Spec
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
-from k8s_lifecycle.cluster import approver, bootstrap_token, init_objects, lease
+from k8s_lifecycle.cluster import approver, bootstrap_token, dns, init_objects, lease
 from k8s_lifecycle.cluster.api import KUBERNETES_DIRECTORY, Api, Json, KubernetesError
 from k8s_lifecycle.cluster.etcd import Etcd, EtcdError
+from k8s_lifecycle.cluster.readiness import is_ready
 from k8s_lifecycle.model import addon
 from k8s_lifecycle.model.versions import Version
 from k8s_lifecycle.server import authority
@@ -65,15 +66,17 @@ def _seen(api: Api) -> dict[str, Any]:
         for workload in api.get(f"/apis/apps/v1/{kind}", labelSelector=f"{addon.LABEL}=network")["items"]
     ]
     claim = lease.claim(lease.find(api))
+    nodes = api.get("/api/v1/nodes")["items"]
     return {
         "version": str(version(api)),
-        "nodes": [node(found) for found in api.get("/api/v1/nodes")["items"]],
+        "nodes": [node(found) for found in nodes],
         "cluster_configuration": _configuration(api, init_objects.KUBEADM_CONFIG, "ClusterConfiguration"),
         "kubelet_configuration": _configuration(api, init_objects.KUBELET_CONFIG, "kubelet"),
         "phases": {
             **{name: phase in there for name, phase in _PHASES.items()},
             "network_addon": addon.installed(workloads),
         },
+        "dns_crowded": dns.crowded(api, nodes),
         "auto_approve": api.find(init_objects.AUTO_APPROVE) is not None,
         "admissions": [_admission(secret) for secret in bootstrap_token.listed(api) if _is_admission(secret)],
         "lease": claim.to_dict() if claim else None,
@@ -97,14 +100,6 @@ def node(found: Json) -> dict[str, Any]:
             address["address"] for address in status.get("addresses", ()) if address["type"] == "InternalIP"
         ],
     }
-
-
-def is_ready(found: Json) -> bool:
-    """Whether a Node is Ready."""
-    conditions = {
-        condition["type"]: condition["status"] for condition in found["status"].get("conditions", ())
-    }
-    return conditions.get("Ready") == "True"
 
 
 def _configuration(api: Api, path: str, key: str) -> dict[str, Any] | None:

@@ -52,6 +52,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
             _control_planes(assignments, todo, joining, version),
             _workers(spec, assignments, joining, version),
             _settle(spec, facts, assignments, todo, [*starting, *joining]),
+            _dns(facts, first, bool(starting and joining)),
             _leftover_admissions(facts, first),
         ),
         blocked=blocked,
@@ -91,6 +92,11 @@ def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditi
         )
     if facts.cluster is None:
         refusals += _refusals_without_cluster(control_planes, facts, assignments, state)
+    elif facts.cluster.members is None:
+        refusals.append(
+            f"{facts.cluster.seen_by}: etcd did not tell its members ({facts.cluster.etcd_error}): nothing is "
+            "decided about control planes without them — mend etcd, then run again"
+        )
     elif facts.cluster.configuration:
         refusals += [str(problem) for problem in kubeadm_config.drift(spec, facts.cluster.configuration)]
     return tuple(refusals)
@@ -303,6 +309,13 @@ def _differences(spec: Spec, assignment: Assignment, node: Node) -> str:
     if any(key == STARTUP_TAINT for key, _, _ in have):
         found.append("startup taint: its smoke check has not passed yet")
     return ", ".join(found)
+
+
+def _dns(facts: Facts, first: str, grows: bool) -> Wave:
+    crowded = facts.cluster is not None and facts.cluster.dns_crowded
+    if not (crowded or grows):
+        return Wave("DNS", ())
+    return Wave("DNS", (Step("spread_dns", first, "every replica of CoreDNS is on one node"),))
 
 
 def _leftover_admissions(facts: Facts, first: str) -> Wave:

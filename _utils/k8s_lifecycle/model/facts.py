@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 CONTROL_PLANE_MANIFESTS = frozenset({"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"})
 
 
 @dataclass(frozen=True)
 class Member:
-    """One etcd member. A member that was added but never started has no name."""
+    """One etcd member. One that was added but never started has no name; `hosts` is where its peers look."""
 
     name: str
     id: str
     learner: bool
     healthy: bool
+    hosts: frozenset[str] = frozenset()
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> Member:
+        """Return the member that `k8s_etcd.members` tells of."""
+        hosts = {urlsplit(url).hostname or "" for url in said["peer_urls"]}
+        return cls(said["name"], said["id"], said["learner"], said["healthy"], frozenset(hosts))
+
+    def is_of(self, node: str, addresses: Collection[str]) -> bool:
+        """Whether this is the member of a server: by its name or, before it has one, by its address."""
+        return self.name == node if self.name else not self.hosts.isdisjoint(addresses)
 
 
 @dataclass(frozen=True)
@@ -47,22 +59,27 @@ class Claim:
 
 @dataclass(frozen=True)
 class View:
-    """A cluster as one control-plane server sees it through its own API server."""
+    """A cluster as one control-plane server sees it through its own API server.
+
+    members: None where etcd did not tell them with a quorum behind it; `etcd_error` says why.
+    """
 
     seen_by: str
     version: str
     ca: str
     members: tuple[Member, ...] | None
+    etcd_error: str
     nodes: Mapping[str, Node]
     configuration: Mapping[str, Any] | None
     phases: Mapping[str, Any]
     auto_approve: bool
+    dns_crowded: bool
     admissions: tuple[Mapping[str, Any], ...]
     lease: Claim | None
 
-    def member(self, name: str) -> Member | None:
-        """Return the etcd member with this node name, if there is one."""
-        return next((member for member in self.members or () if member.name == name), None)
+    def member(self, node: str, addresses: Collection[str]) -> Member | None:
+        """Return the etcd member of a server, if there is one."""
+        return next((member for member in self.members or () if member.is_of(node, addresses)), None)
 
 
 @dataclass(frozen=True)
@@ -96,6 +113,11 @@ class Server:
         return not (
             self.ca or self.kubelet_conf or self.bootstrap_kubelet_conf or self.manifests or self.etcd_data
         )
+
+    @property
+    def authority(self) -> str | None:
+        """The CA that this server belongs to; None also where its file is torn and says nothing."""
+        return self.ca if self.ca and self.ca.startswith("sha256:") else None
 
     @property
     def runs_control_plane(self) -> bool:
@@ -175,23 +197,22 @@ def _server(server: str, said: Mapping[str, Any]) -> Server:
 
 
 def _view(server: str, api: Mapping[str, Any]) -> View:
-    members = api["etcd"].get("members")
+    etcd = api["etcd"]
+    certain = "members" in etcd and etcd.get("quorum", True)
     return View(
         seen_by=server,
         version=api["version"],
         ca=api["ca"],
-        members=None if members is None else tuple(_member(member) for member in members),
+        members=tuple(Member.read(member) for member in etcd["members"]) if certain else None,
+        etcd_error="" if certain else etcd.get("error", "it has no quorum"),
         nodes={node["name"]: _node(node) for node in api["nodes"]},
         configuration=api["cluster_configuration"],
         phases=api["phases"],
         auto_approve=api["auto_approve"],
+        dns_crowded=api["dns_crowded"],
         admissions=tuple(api["admissions"]),
         lease=_claim(api["lease"]),
     )
-
-
-def _member(said: Mapping[str, Any]) -> Member:
-    return Member(said["name"], said["id"], said["learner"], said["healthy"])
 
 
 def _node(said: Mapping[str, Any]) -> Node:

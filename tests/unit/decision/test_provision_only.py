@@ -86,6 +86,7 @@ def control_plane(version="1.36.3", auto_approve=False, phases=()):
         "cluster_configuration": None,
         "phases": {name: name in (phases or made) for name in made} | {"network_addon": "of an older spec"},
         "auto_approve": auto_approve,
+        "dns_crowded": False,
         "admissions": [],
         "lease": None,
     }
