@@ -28,5 +28,5 @@ def last_useful_lines(output: str, count: int = 8) -> str:
 
 
 def brief(error: Exception) -> str:
-    """Return the cause that a HTTP library wraps in its own words and in addresses of Python objects."""
-    return redacted(str(error)).rpartition(">: ")[2].rstrip("'\") ").strip()
+    """Return the cause that a HTTP library wraps in its own words and in the names of Python objects."""
+    return redacted(str(error)).rpartition("): ")[2].rstrip("'\") ").strip()

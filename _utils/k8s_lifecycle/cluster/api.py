@@ -62,11 +62,16 @@ class NotFoundError(RefusedError):
     """The object does not exist."""
 
 
+class ForbiddenError(RefusedError):
+    """The administrator may not do this: kubeadm init has not got to giving him his rights."""
+
+
 class ConflictError(RefusedError):
     """The object exists already, or was changed by somebody since it was read."""
 
 
 _KINDS: dict[int, type[RefusedError]] = {
+    HTTPStatus.FORBIDDEN: ForbiddenError,
     HTTPStatus.NOT_FOUND: NotFoundError,
     HTTPStatus.CONFLICT: ConflictError,
 }
@@ -93,13 +98,15 @@ class Api:
         self._client = kubernetes_client.ApiClient(configuration)
 
     @classmethod
-    def local(cls, directory: Path = KUBERNETES_DIRECTORY, timeout: float = READ_TIMEOUT) -> Api:
+    def local(
+        cls, directory: Path = KUBERNETES_DIRECTORY, timeout: float = READ_TIMEOUT, user: str = "admin"
+    ) -> Api:
         """Connect as the cluster's administrator to the API server on this server itself.
 
         admin.conf has the credentials, but leads to the cluster's endpoint and from there to any API server;
         kubeadm points the controller manager's kubeconfig at the local one.
         """
-        admin = _kubeconfig(directory / "admin.conf")
+        admin = _kubeconfig(directory / f"{user}.conf")
         local = _kubeconfig(directory / "controller-manager.conf")
         return cls(local.server, admin.authority, admin.certificate, timeout)
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from k8s_lifecycle.cluster import approver, bootstrap_token, dns, init_objects, lease
-from k8s_lifecycle.cluster.api import KUBERNETES_DIRECTORY, Api, Json, KubernetesError
+from k8s_lifecycle.cluster.api import KUBERNETES_DIRECTORY, Api, ForbiddenError, Json, KubernetesError
 from k8s_lifecycle.cluster.etcd import Etcd, EtcdError
 from k8s_lifecycle.cluster.readiness import is_ready
 from k8s_lifecycle.model import addon
@@ -34,7 +34,7 @@ def look(directory: Path = KUBERNETES_DIRECTORY) -> dict[str, Any]:
     with ThreadPoolExecutor(max_workers=1) as beside:
         etcd = beside.submit(members, directory)
         try:
-            seen = _seen(Api.local(directory, TIMEOUT))
+            seen = _seen_by_admin(directory)
         except KubernetesError as error:
             return {"reachable": False, "error": str(error)}
         return {
@@ -56,6 +56,14 @@ def members(directory: Path = KUBERNETES_DIRECTORY) -> dict[str, Any]:
 def version(api: Api) -> Version:
     """Return the version of the API server."""
     return Version.parse(api.get("/version")["gitVersion"].partition("-")[0].partition("+")[0])
+
+
+def _seen_by_admin(directory: Path) -> dict[str, Any]:
+    """See as the administrator; before init has given him his rights, as kubeadm itself."""
+    try:
+        return _seen(Api.local(directory, TIMEOUT))
+    except ForbiddenError:
+        return _seen(Api.local(directory, TIMEOUT, user="super-admin"))
 
 
 def _seen(api: Api) -> dict[str, Any]:

@@ -113,11 +113,11 @@ def _keep(done: list[str]) -> None:
 
 
 def _runs() -> bool:
-    """Whether the kubelet has its configuration and runs, and the API server answers."""
+    """Whether the kubelet has its configuration and runs, and the API server obeys the administrator."""
     if "kubelet" not in processes.names() or not (KUBELET / "config.yaml").exists():
         return False
     try:
-        Api.local().get("/readyz")
+        Api.local().get("/api/v1/namespaces/kube-system")
     except KubernetesError:
         return False
     return True
