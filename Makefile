@@ -3,9 +3,9 @@ VENV := build/venv
 PYTHON ?= python3
 LAB := lab/dc
 RUN := $(VENV)/bin
-SOURCES := _modules _states _runners _pillar _engines _output _utils lab/datacenter lab/site_build tests
+KUBECTL := kubectl --kubeconfig /etc/kubernetes/admin.conf
 
-.PHONY: help check lint types unit simulation integration lab test demo demo-down bench docs clean
+.PHONY: help check lint types unit simulation integration lab test demo demo-down docs
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,20 +34,27 @@ integration: $(VENV)/ready ## A real Salt master and minions on loopback
 	$(RUN)/pytest -q tests/integration
 
 lab: $(VENV)/ready ## Real clusters on real servers: root, 2 cores, 24 GiB
-	$(LAB) build
-	$(RUN)/pytest -q tests/lab
+	$(RUN)/pytest -q -rs tests/lab
 
-test: ## All of it, also on a fresh machine
-	$(PYTHON) tests/run.py
+test: check integration lab ## All of it, also on a fresh machine; in CI nothing is left out
 
 demo: ## Two datacenters from nothing, with a real cluster in each
-	lab/demo up
+	$(LAB) build
+	$(LAB) up demo
+	$(LAB) salt-run k8s.provision dc1-prod
+	$(LAB) salt-run k8s.provision dc2-prod
+	$(LAB) exec dc1-cp-1 -- $(KUBECTL) get nodes -o wide
+	$(LAB) exec dc2-cp-1 -- $(KUBECTL) get nodes -o wide
+	@printf '\nNow try:\n'
+	@printf '  %s\n' \
+	    '$(LAB) salt-run k8s.status' \
+	    '$(LAB) salt-run k8s.verify dc1-prod' \
+	    '$(LAB) kill dc1-cp-1    # then: $(LAB) salt-run k8s.status dc1-prod' \
+	    '$(LAB) exec dc1-cp-2 -- $(KUBECTL) get pods -A' \
+	    'make demo-down'
 
 demo-down: ## Leave the machine as it was, but for Debian packages and the build cache
-	lab/demo down
-
-bench: $(VENV)/ready ## Measure; writes build/bench.json
-	$(RUN)/python -m bench
+	$(LAB) down
 
 docs: $(VENV)/ready ## Write the generated pages
 	PYTHONPATH=_utils $(RUN)/python -m k8s_lifecycle.model.reference > docs/spec-reference.md
