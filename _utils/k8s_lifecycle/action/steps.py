@@ -20,8 +20,8 @@ KUBEADM_TIMEOUT = 600
 READY_TIMEOUT = 180
 SMOKE_TIMEOUT = 180
 ADMISSION_SECONDS = 600
-# How many state runs may wait on a server. A number makes the job itself wait: with True, Salt 3008 puts it aside,
-# says that it does not run (saltutil.find_job), and runs it later even when nobody waits for it any more.
+# How many state runs may wait on a server. A number makes the job itself wait: with True, Salt 3008 puts it
+# aside, says that it does not run (saltutil.find_job), and runs it later though nobody waits for it any more.
 QUEUE = 20
 RUN_AGAIN = "run the same command again: it goes on from what it finds"
 
