@@ -57,8 +57,8 @@ def init(fence: int, cluster: str, spec: dict[str, Any], timeout: float = 540) -
         changed = initialise.initialise(wanted, server, addresses.shown(wanted), timeout)
         api = Api.local()
         bootstrap_token.delete_described(api, kubeadm_config.INIT_TOKEN_DESCRIPTION)
-        api.delete(init_objects.AUTO_APPROVE)
         servers.record(api, wanted.node_name(server), server, addresses.outside(wanted, addresses.own()))
+        api.delete(init_objects.AUTO_APPROVE)  # the last of it: while it is there, the init is not finished
         return {"changed": changed}
 
 
