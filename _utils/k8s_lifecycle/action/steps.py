@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -18,6 +19,7 @@ from k8s_lifecycle.model.quorum import ready_to_grow
 
 KUBEADM_TIMEOUT = 600
 READY_TIMEOUT = 180
+QUORUM_TIMEOUT = 60
 SMOKE_TIMEOUT = 180
 ADMISSION_SECONDS = 600
 # How many state runs may wait on a server. A number makes the job itself wait: with True, Salt 3008 puts it
@@ -112,30 +114,28 @@ def finish_join(run: Run, step: Step) -> Task:
     answer = yield run.change(
         step.server, "k8s_kubeadm.finish_join", KUBEADM_TIMEOUT, spec=run.spec.to_dict()
     )
-    value_of(answer, "finishing its join", RUN_AGAIN)
+    yield from _judge(run, step, answer, "finishing its join")
     yield from _votes(run, step)
     yield from _ready(run, step)
 
 
 def remove_learner(run: Run, step: Step) -> Task:
     """Remove a learner through a healthy member, look again, and reset its server."""
-    node = run.spec.node_name(step.server)
-    for member in (yield from _members(run, avoid=step.server)):
-        if member.name == node and member.learner:
-            arguments = {"fence": run.fence, "name": member.name, "member_id": member.id}
-            yield from through_control_plane(run, "k8s_etcd.remove_member", arguments, avoid=step.server)
+    member = yield from _member_of(run, step)
+    if member and member.learner:
+        arguments = {"fence": run.fence, "name": member.name, "member_id": member.id}
+        yield from through_control_plane(run, "k8s_etcd.remove_member", arguments, avoid=step.server)
     yield from reset(run, step)
 
 
 def reset(run: Run, step: Step) -> Task:
     """Reset a server that etcd does not count on, after looking at etcd's members again."""
-    node = run.spec.node_name(step.server)
-    if step.server in run.spec.control_plane.servers:
-        found = [member for member in (yield from _members(run, avoid=step.server)) if member.name == node]
-        if found:
-            raise Failure(step.server, "reset", "it is an etcd member now", RUN_AGAIN)
-    answer = yield run.change(step.server, "k8s_kubeadm.reset", KUBEADM_TIMEOUT, cluster=run.spec.name)
-    value_of(answer, "kubeadm reset", RUN_AGAIN)
+    control_plane = step.server in run.spec.control_plane.servers
+    if control_plane and (yield from _member_of(run, step)):
+        raise Failure(step.server, "reset", "it is an etcd member now", RUN_AGAIN)
+    arguments = {"cluster": run.spec.name, "not_voting": control_plane}
+    answer = yield run.change(step.server, "k8s_kubeadm.reset", KUBEADM_TIMEOUT, **arguments)
+    yield from _judge(run, step, answer, "kubeadm reset", becomes=Condition.BARE)
 
 
 def settle(run: Run, step: Step) -> Task:
@@ -225,12 +225,13 @@ def _join(run: Run, step: Step) -> Task:
     }
     minted = yield from through_control_plane(run, "k8s_admission.mint", admission, avoid=step.server)
     answer = yield run.change(step.server, "k8s_kubeadm.join", KUBEADM_TIMEOUT, box=minted["box"])
-    token = {"token_id": minted["token_id"]}
-    yield from through_control_plane(run, "k8s_admission.revoke", token, avoid=step.server)
+    with suppress(Failure):  # it expires, and the next plan revokes what is left: the join is what counts
+        token = {"token_id": minted["token_id"]}
+        yield from through_control_plane(run, "k8s_admission.revoke", token, avoid=step.server)
     yield from _judge(run, step, answer, "kubeadm join")
 
 
-def _judge(run: Run, step: Step, answer: Answer, tried: str) -> Task:
+def _judge(run: Run, step: Step, answer: Answer, tried: str, becomes: Condition = Condition.MEMBER) -> Task:
     """Believe a success; after anything else look at the server before it is called a failure."""
     if answer.ok:
         return
@@ -238,16 +239,32 @@ def _judge(run: Run, step: Step, answer: Answer, tried: str) -> Task:
     yield Call(step.server, "k8s_kubeadm.wait", {"timeout": KUBEADM_TIMEOUT}, timeout=KUBEADM_TIMEOUT + 30)
     facts = yield from read_facts(run)
     found = condition(run.spec, facts, step.server)
-    if found is not Condition.MEMBER:
+    if found is not becomes:
         raise Failure(step.server, tried, answer.error, f"the server {found.value}; {RUN_AGAIN}")
 
 
 def _members(run: Run, avoid: str = "") -> Task:
-    said: dict[str, Any] = yield from through_control_plane(run, "k8s_etcd.members", {}, avoid=avoid)
-    return [
-        Member(member["name"], member["id"], member["learner"], member["healthy"])
-        for member in said["members"]
-    ]
+    """Ask etcd for its members; without a quorum one member answers from memory, which proves nothing."""
+    deadline = run.fleet.now() + QUORUM_TIMEOUT
+    while True:
+        said: dict[str, Any] = yield from through_control_plane(run, "k8s_etcd.members", {}, avoid=avoid)
+        if said["quorum"]:
+            return [Member.read(member) for member in said["members"]]
+        if run.fleet.now() > deadline:
+            raise Failure(
+                run.spec.name,
+                "asking etcd for its members",
+                f"it had no quorum for {QUORUM_TIMEOUT} s",
+                "bring the members that are down back, then run again",
+            )
+        yield Sleep(2)
+
+
+def _member_of(run: Run, step: Step) -> Task:
+    """Look for the server's etcd member through the others."""
+    node, addresses = run.spec.node_name(step.server), run.facts.servers[step.server].addresses
+    members = yield from _members(run, avoid=step.server)
+    return next((member for member in members if member.is_of(node, addresses)), None)
 
 
 def _etcd_gate(run: Run, step: Step) -> Task:

@@ -20,6 +20,8 @@ class Condition(Enum):
     UNFINISHED_VOTER = "is a voting etcd member whose join did not finish"
     REINSTALLED_VOTER = "was reinstalled, and etcd still counts on it"
     FOREIGN = "belongs to another cluster"
+    UNKNOWN = "holds a control plane, and etcd does not tell whether it counts on it"
+    UNSTARTED = "holds etcd data and starts no etcd, while other control planes wait for a quorum"
     STOPPED = "holds a control plane whose API does not answer"
 
 
@@ -35,28 +37,33 @@ def condition(spec: Spec, facts: Facts, name: str) -> Condition:
         return Condition.SILENT
     control_plane = name in spec.control_plane.servers
     if facts.cluster is None:
-        return _without_cluster(server, control_plane)
-    if server.ca and server.ca != facts.cluster.ca:
+        return _without_api(spec, facts, server) if control_plane else _worker_without_api(server)
+    if server.authority and server.authority != facts.cluster.ca:
         return Condition.FOREIGN
     if control_plane:
         return _control_plane(spec, facts.cluster, server)
     return _worker(spec, facts.cluster, server)
 
 
-def _without_cluster(server: Server, control_plane: bool) -> Condition:
+def _without_api(spec: Spec, facts: Facts, server: Server) -> Condition:
     if server.bare:
         return Condition.BARE
     if server.runs_control_plane:
         return Condition.STOPPED
-    return Condition.HALF_INITIALISED if control_plane else Condition.LEFTOVER
+    others = (facts.servers[name] for name in spec.control_plane.servers if name in facts.servers)
+    if server.etcd_data and any(other.runs_control_plane for other in others):
+        return Condition.UNSTARTED
+    return Condition.HALF_INITIALISED
+
+
+def _worker_without_api(server: Server) -> Condition:
+    return Condition.BARE if server.bare else Condition.LEFTOVER
 
 
 def _control_plane(spec: Spec, view: View, server: Server) -> Condition:
-    member = view.member(spec.node_name(server.id))
+    member = view.member(spec.node_name(server.id), server.addresses)
     if member is None:
-        if server.bare:
-            return Condition.BARE
-        return Condition.LEFTOVER if server.ca or not server.etcd_data else Condition.FOREIGN
+        return _without_member(view, server)
     if member.learner:
         return Condition.LEARNER
     if not server.etcd_data:
@@ -69,6 +76,14 @@ def _control_plane(spec: Spec, view: View, server: Server) -> Condition:
     return Condition.MEMBER if complete else Condition.UNFINISHED_VOTER
 
 
+def _without_member(view: View, server: Server) -> Condition:
+    if server.bare:
+        return Condition.BARE
+    if view.members is None:
+        return Condition.UNKNOWN
+    return Condition.LEFTOVER if server.authority or not server.etcd_data else Condition.FOREIGN
+
+
 def _worker(spec: Spec, view: View, server: Server) -> Condition:
     if server.bare:
         return Condition.BARE
@@ -79,10 +94,14 @@ def _worker(spec: Spec, view: View, server: Server) -> Condition:
 
 
 def missing_phases(spec: Spec, view: View) -> list[str]:
-    """Return what `kubeadm init` makes in the API and a living API says is not there."""
+    """Return what an init has left to do: what a living API says is not there, or still there.
+
+    The binding that approves any bootstrap token's request goes last of all.
+    """
     disabled = {
         "coredns": spec.kubeadm.cluster.get("dns", {}).get("disabled", False),
         "kube_proxy": spec.kubeadm.cluster.get("proxy", {}).get("disabled", False),
     }
     needed = ("kubeadm_config", "kubelet_config", "cluster_info", "bootstrap_rbac", "coredns", "kube_proxy")
-    return [phase for phase in needed if not view.phases.get(phase) and not disabled.get(phase)]
+    missing = [phase for phase in needed if not view.phases.get(phase) and not disabled.get(phase)]
+    return [*missing, *(["restricted bootstrap tokens"] if view.auto_approve else [])]

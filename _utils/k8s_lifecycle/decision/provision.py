@@ -28,7 +28,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     refusals = _refusals(spec, facts, assignments, state)
     if refusals:
         return Plan(spec.name, "provision", refusals=refusals)
-    waiting = _waits(facts, state)
+    waiting = _waits(facts, state, everything=only is None)
     if waiting.steps:
         return Plan(spec.name, "provision", waves=(waiting,), partial=True)
     first = _initialiser(spec, state)
@@ -94,8 +94,8 @@ def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditi
         refusals += _refusals_without_cluster(control_planes, facts, assignments, state)
     elif facts.cluster.members is None:
         refusals.append(
-            f"{facts.cluster.seen_by}: etcd did not tell its members ({facts.cluster.etcd_error}): nothing is "
-            "decided about control planes without them — mend etcd, then run again"
+            f"{facts.cluster.seen_by}: etcd did not tell its members ({facts.cluster.etcd_error}): without "
+            "them nothing is decided about control planes — mend etcd, then run again"
         )
     elif facts.cluster.configuration:
         refusals += [str(problem) for problem in kubeadm_config.drift(spec, facts.cluster.configuration)]
@@ -123,7 +123,7 @@ def _refusals_without_cluster(
         for server in assignments
         if server not in control_planes and (found := facts.servers.get(server)) and not found.bare
     ]
-    if living and not [server for server in started if state[server] is Condition.STOPPED]:
+    if living and not any(facts.servers[server].etcd_data for server in started):
         refusals.append(
             f"{', '.join(living)} still hold the credentials of a cluster, but no control plane server does: "
             "this is a restore of its etcd and CA, not an init — restore them from the back-up, or "
@@ -132,7 +132,8 @@ def _refusals_without_cluster(
     return refusals
 
 
-def _waits(facts: Facts, state: Conditions) -> Wave:
+def _waits(facts: Facts, state: Conditions, *, everything: bool) -> Wave:
+    """Return what must come to an end, or come up, before anything else can be decided."""
     running = [
         Step(
             "wait_kubeadm", name, f"kubeadm {server.kubeadm['verb']} is running (pid {server.kubeadm['pid']})"
@@ -140,6 +141,7 @@ def _waits(facts: Facts, state: Conditions) -> Wave:
         for name, server in facts.servers.items()
         if server.kubeadm and name in state
     ]
+    busy = {step.server for step in running}
     starting = [
         Step(
             "wait_api",
@@ -147,11 +149,15 @@ def _waits(facts: Facts, state: Conditions) -> Wave:
             f"its control plane is complete, but the API does not answer: {facts.servers[name].api_error}",
         )
         for name, condition in state.items()
-        if condition is Condition.STOPPED
-        and facts.cluster is None
-        and name not in {step.server for step in running}
+        if condition is Condition.STOPPED and name not in busy
     ]
-    return Wave("wait for what is running", (*running, *starting), window=len(running) + len(starting))
+    finishing = [
+        Step("finish_join", name, f"it {condition.value}: it is never reset")
+        for name, condition in state.items()
+        if condition is Condition.UNSTARTED and name not in busy and everything
+    ]
+    steps = (*running, *starting, *finishing)
+    return Wave("wait for what is running", steps, window=len(steps))
 
 
 def _blocked(spec: Spec, facts: Facts, todo: Conditions) -> dict[str, str]:
