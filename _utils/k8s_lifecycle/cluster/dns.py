@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from k8s_lifecycle.cluster.api import Api, Json
@@ -17,12 +16,16 @@ PODS = "/api/v1/namespaces/kube-system/pods"
 
 
 def spread(api: Api, timeout: float) -> dict[str, Any]:
-    """Start CoreDNS anew if all of it sits on one of several nodes; return its nodes, and whether it was."""
+    """Move one replica of CoreDNS if all sit on one of several nodes; return the nodes, and whether it did.
+
+    One pod is deleted, and no rollout started: CoreDNS' anti-affinity keeps the new one away from those that
+    stay, while a rollout's new pods only keep away from the old ones, and meet again elsewhere.
+    """
     if not crowded(api, api.get("/api/v1/nodes")["items"]):
         return {"changed": False, "nodes": sorted(_nodes(api))}
-    restarted = {"annotations": {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat()}}
-    api.merge(DEPLOYMENT, {"spec": {"template": {"metadata": restarted}}})
-    _wait_until_rolled_out(api, timeout)
+    moved = _pods(api)[0]["metadata"]
+    api.delete(f"{PODS}/{moved['name']}")
+    _wait_until_whole(api, moved["uid"], timeout)
     return {"changed": True, "nodes": sorted(_nodes(api))}
 
 
@@ -35,13 +38,13 @@ def crowded(api: Api, nodes: Sequence[Json]) -> bool:
     return len(taken) == 1 and _room(nodes, taken)
 
 
-def _nodes(api: Api) -> set[str]:
+def _pods(api: Api) -> list[Json]:
     pods = api.get(PODS, labelSelector="k8s-app=kube-dns")["items"]
-    return {
-        pod["spec"]["nodeName"]
-        for pod in pods
-        if pod["spec"].get("nodeName") and "deletionTimestamp" not in pod["metadata"]
-    }
+    return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+
+def _nodes(api: Api) -> set[str]:
+    return {pod["spec"]["nodeName"] for pod in _pods(api) if pod["spec"].get("nodeName")}
 
 
 def _room(nodes: Sequence[Json], taken: set[str]) -> bool:
@@ -55,19 +58,18 @@ def _room(nodes: Sequence[Json], taken: set[str]) -> bool:
     )
 
 
-def _wait_until_rolled_out(api: Api, timeout: float) -> None:
+def _wait_until_whole(api: Api, moved: str, timeout: float) -> None:
     deadline = time.monotonic() + timeout
-    while not _rolled_out(api.get(DEPLOYMENT)):
+    while not _whole(api, moved):
         if time.monotonic() > deadline:
             raise HostError(
-                f"CoreDNS is not whole {timeout:.0f} s after its restart — look at "
+                f"CoreDNS is not whole {timeout:.0f} s after one of its pods was moved — look at "
                 "`kubectl -n kube-system describe pods -l k8s-app=kube-dns`"
             )
         time.sleep(0.5)
 
 
-def _rolled_out(deployment: Json) -> bool:
-    wanted, status = deployment["spec"]["replicas"], deployment["status"]
-    observed = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-    counts = [status.get(field, 0) for field in ("replicas", "updatedReplicas", "availableReplicas")]
-    return observed and counts == [wanted] * 3
+def _whole(api: Api, moved: str) -> bool:
+    pods = _pods(api)
+    ready = [pod for pod in pods if is_ready(pod) and pod["metadata"]["uid"] != moved]
+    return len(ready) >= int(api.get(DEPLOYMENT)["spec"]["replicas"])
