@@ -115,7 +115,8 @@ def desired(assignment: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the SLS lay out on this server: whole files and plain lists.
 
     assignment
-        The pillar ``k8s``: cluster, role, pool, spec.
+        The pillar ``k8s``: cluster, role, pool, spec; and from the runner, which has seen the cluster, the
+        addresses of its control plane. Without those, the Kubernetes version that is installed stays.
 
     CLI Example:
 
@@ -124,11 +125,14 @@ def desired(assignment: Mapping[str, Any]) -> dict[str, Any]:
         salt dc1-w-1 k8s_server.desired '{role: worker, pool: general, spec: {...}}'
     """
     cluster = specs.from_dict(assignment["spec"])
+    installed = packages.installed(packages.pinned(cluster))
+    if "addresses" not in assignment:
+        cluster = packages.at_installed_version(cluster, installed)
     return wanted.desired(
         cluster,
         assignment["role"],
         assignment["pool"],
-        installed=packages.installed(packages.pinned(cluster)),
+        installed=installed,
         sets_clock=not observation.in_container(),
     )
 

@@ -32,6 +32,19 @@ def pinned(spec: Spec) -> dict[str, str]:
     return {**dict.fromkeys(KUBERNETES, revision), containerd.name: containerd.version}
 
 
+def at_installed_version(spec: Spec, have: Mapping[str, Installed]) -> Spec:
+    """Return the spec at the Kubernetes version that a server has already, if it has one.
+
+    The cluster may run an older version than its spec asks for, and only the runner sees that. So highstate
+    installs what is missing and neither raises nor lowers what a run has prepared.
+    """
+    suffix = f"-{spec.packages.revision}"
+    kubelet = have.get("kubelet")
+    if kubelet is None or not kubelet.version.endswith(suffix):
+        return spec
+    return spec.at_version(kubelet.version.removesuffix(suffix))
+
+
 def helpers(spec: Spec, role: str, sets_clock: bool) -> list[str]:
     """Return the packages needed in any version, besides what the pinned ones bring along."""
     return [

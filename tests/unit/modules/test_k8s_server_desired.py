@@ -288,3 +288,17 @@ class TestDrift:
         assert self.drift(containerd={"debug": {"level": "debug"}}) == [
             f"{containerd.CONFIG} is not what the spec asks for"
         ]
+
+
+class TestVersionWithoutTheCluster:
+    @pytest.mark.parametrize(
+        ("have", "version"),
+        [
+            ({}, "1.37.2"),
+            ({"kubelet": Installed("1.36.3-1.1", True)}, "1.36.3"),
+            ({"kubelet": Installed("1.36.3-0ubuntu1", True)}, "1.37.2"),
+            ({"containerd.io": Installed("2.3.7-1", True)}, "1.37.2"),
+        ],
+    )
+    def test_what_a_run_has_prepared_stays(self, have, version):
+        assert str(packages.at_installed_version(spec(), have).version) == version
