@@ -72,7 +72,7 @@ def target_version(spec: Spec, view: View | None) -> str:
 
 def _no_cluster_yet(spec: Spec) -> str:
     return (
-        f"{spec.name} has no control plane yet that a server could join — "
+        f"{spec.name} has no complete control plane that a server could join — "
         f"run `salt-run k8s.provision {spec.name}` first"
     )
 
