@@ -20,6 +20,7 @@ SPEC = {
     },
     "packages": {"containerd": {"version": "2.3.7-1"}},
 }
+MEMBER = {"name": "dc1-cp-1", "id": "1", "learner": False, "healthy": True, "peer_urls": []}
 MANIFESTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 
 
@@ -75,13 +76,13 @@ def node(name, labels=()):
     }
 
 
-def control_plane(version="1.36.3", auto_approve=False, phases=()):
+def control_plane(version="1.36.3", auto_approve=False, phases=(), others=()):
     made = ("kubeadm_config", "kubelet_config", "cluster_info", "bootstrap_rbac", "coredns", "kube_proxy")
     view = {
         "reachable": True,
         "version": version,
         "ca": "ours",
-        "etcd": {"members": [{"name": "dc1-cp-1", "id": "1", "learner": False, "healthy": True}]},
+        "etcd": {"members": [MEMBER, *others], "quorum": True},
         "nodes": [node("dc1-cp-1", {"node-role.kubernetes.io/control-plane": ""}), node("dc1-w-1")],
         "cluster_configuration": None,
         "phases": {name: name in (phases or made) for name in made} | {"network_addon": "of an older spec"},
@@ -127,7 +128,8 @@ def test_they_get_the_version_that_the_cluster_runs(spec, assignments):
 
 
 def test_the_binding_that_approves_anything_is_removed_first(spec, assignments):
-    answers = {"dc1-cp-1": control_plane(auto_approve=True), "dc1-w-3": bare()}
+    other = {**MEMBER, "name": "dc1-cp-2", "id": "2"}
+    answers = {"dc1-cp-1": control_plane(auto_approve=True, others=[other]), "dc1-w-3": bare()}
     assert "restrict_bootstrap dc1-cp-1" in steps(asked(spec, assignments, answers, "dc1-w-3"))
 
 
