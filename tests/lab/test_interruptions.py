@@ -1,4 +1,4 @@
-"""One provisioning cut off again and again, each time at another moment and of another part: it ends the same."""
+"""A provisioning cut off again and again, at other moments and of other parts: it ends the same."""
 
 from __future__ import annotations
 
