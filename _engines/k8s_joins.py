@@ -8,7 +8,7 @@ Master configuration:
       - k8s_joins: {}
     reactor:
       - k8s/join/ask:
-        - /srv/k8s-lifecycle/reactor/join.sls
+        - salt://k8s/reactor/join.sls
 
 The reactor notes who asks. This engine confirms it with each server by a job, tells it whether its cluster's
 spec allows it, and joins those that may with ``salt-run k8s.join``: one run for all that ask together, under

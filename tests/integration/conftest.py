@@ -64,7 +64,7 @@ def master(salt_factories: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
             "outputter_dirs": [str(CHECKOUT / "_output")],
             "file_roots": {"base": [str(harmless), str(CHECKOUT / "states")]},
             "ext_pillar": [{"k8s_clusters": str(clusters)}],
-            "reactor": [{"k8s/join/ask": [str(CHECKOUT / "reactor/join.sls")]}],
+            "reactor": [{"k8s/join/ask": ["salt://k8s/reactor/join.sls"]}],
             "engines": [{"k8s_joins": {}}],
             "log_level_logfile": "info",
             "enable_fqdns_grains": False,

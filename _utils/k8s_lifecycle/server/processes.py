@@ -19,7 +19,9 @@ def kubeadm(proc: Path = PROC) -> dict[str, Any] | None:
     """Return the kubeadm that changes this server now, if one does: verb, pid, start, whether it is ours."""
     for directory in _directories(proc):
         program, *arguments = _read(directory / "cmdline").split("\0")
-        if Path(program).name == "kubeadm" and arguments and arguments[0] in VERBS:
+        if Path(program).name != "kubeadm" or _in_container(directory, proc):
+            continue
+        if arguments and arguments[0] in VERBS:
             return {
                 "verb": arguments[0],
                 "pid": int(directory.name),
@@ -27,6 +29,14 @@ def kubeadm(proc: Path = PROC) -> dict[str, Any] | None:
                 "ours": UNIT in _read(directory / "cgroup"),
             }
     return None
+
+
+def _in_container(directory: Path, proc: Path) -> bool:
+    """Whether a process runs in a container on this server: what it changes is not this server."""
+    try:
+        return (directory / "ns/pid").readlink() != (proc / "self/ns/pid").readlink()
+    except OSError:  # it has ended, or only root may look
+        return False
 
 
 def _started(directory: Path, proc: Path) -> float:

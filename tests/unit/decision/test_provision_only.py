@@ -127,6 +127,15 @@ def test_they_get_the_version_that_the_cluster_runs(spec, assignments):
     assert {step.how["version"] for step in found.steps if "version" in step.how} == {"1.36.3"}
 
 
+def test_fifty_that_ask_at_once_are_joined_in_the_specs_window(spec, assignments):
+    workers = [f"dc1-w-{number}" for number in range(10, 60)]
+    assignments = assignments | dict.fromkeys(workers, assignments["dc1-w-1"])
+    answers = {"dc1-cp-1": control_plane(), **{server: bare() for server in workers}}
+    joins = next(wave for wave in asked(spec, assignments, answers, *workers).waves if wave.name == "workers")
+    assert [step.server for step in joins.steps] == workers
+    assert joins.window == spec.limits.concurrency
+
+
 def test_the_binding_that_approves_anything_is_removed_first(spec, assignments):
     other = {**MEMBER, "name": "dc1-cp-2", "id": "2"}
     answers = {"dc1-cp-1": control_plane(auto_approve=True, others=[other]), "dc1-w-3": bare()}

@@ -66,6 +66,13 @@ class TestProcesses:
         self.start(proc, 9, *words)
         assert processes.kubeadm(proc) is None
 
+    def test_one_in_a_container_changes_another_server(self, proc):
+        self.start(proc, 9, "kubeadm", "join")
+        for process, namespace in (("9", "pid:[2]"), ("self", "pid:[1]")):
+            (proc / process / "ns").mkdir(parents=True)
+            (proc / process / "ns/pid").symlink_to(namespace)
+        assert processes.kubeadm(proc) is None
+
     def test_a_process_that_ends_while_it_is_looked_at(self, proc):
         (proc / "10").mkdir()
         assert processes.kubeadm(proc) is None
