@@ -13,6 +13,7 @@ from pathlib import Path
 
 from k8s_lifecycle.cluster import bootstrap_token, init_objects
 from k8s_lifecycle.cluster.api import Api, KubernetesError
+from k8s_lifecycle.cluster.etcd import Etcd, EtcdError
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import kubeadm_config
 from k8s_lifecycle.model.settings import Spec
@@ -50,11 +51,7 @@ def finish_join(spec: Spec, server: str, address: str, timeout: float) -> list[s
     kubeadm's join cannot go on where it stopped. What is left of it are phases that init has, too, and this
     server has the CA, so that the kubelet's credentials are made here.
     """
-    if not ETCD_DATA.exists():
-        raise HostError(
-            "this server holds no etcd data, though etcd counts on it: it was reinstalled — remove the "
-            "member behind the quorum proof, then let the server join again"
-        )
+    _refuse_unless_counted_on()
     done, kubeadm = _runner(spec, server, address, timeout)
     changed = _complete_files(kubeadm, joined=True)
     BOOTSTRAP_KUBECONFIG.unlink(
@@ -65,6 +62,26 @@ def finish_join(spec: Spec, server: str, address: str, timeout: float) -> list[s
     kubeadm([*(() if marked else ("mark-control-plane",)), *_finalize()])
     _keep(done)
     return done
+
+
+def _refuse_unless_counted_on() -> None:
+    """Without a log, etcd would take a manifest of init's as the order to begin a cluster of its own."""
+    if not any((ETCD_DATA / "wal").glob("*.wal")):
+        raise HostError(
+            "this server holds no etcd data, though etcd counts on it: it was reinstalled — remove the "
+            "member behind the quorum proof, then let the server join again"
+        )
+    etcd = Etcd(remains.ROOT / "pki/etcd")
+    try:
+        own = etcd.own_id()
+        learns = any(member.learner for member in etcd.membership().members if member.id == own)
+    except EtcdError:  # nothing starts it yet, or what starts it is torn
+        return
+    if learns:
+        raise HostError(
+            "this server is an etcd learner: its join cannot be finished — remove the member through another "
+            "one (k8s_etcd.remove_member), reset the server, then let it join again"
+        )
 
 
 def _runner(spec: Spec, server: str, address: str, timeout: float) -> tuple[list[str], Phases]:
