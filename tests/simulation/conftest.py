@@ -1,0 +1,6 @@
+"""Make the simulator importable by its name."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

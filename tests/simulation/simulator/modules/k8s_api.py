@@ -1,0 +1,131 @@
+"""k8s_api and k8s_csr, simulated: through the API server on a control plane server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from k8s_lifecycle.model.kubeadm_config import STARTUP_TAINT
+from simulator.clock import SimulatedError, Steps, Until
+from simulator.modules import fencing, k8s_server
+
+if TYPE_CHECKING:
+    from simulator.objects import Node, Objects
+    from simulator.server import Server
+    from simulator.world import World
+
+
+def network_addon(world: World, here: Server, fence: int, spec: dict[str, Any]) -> Steps:
+    """Apply the pod network."""
+    yield world.seconds(0.5)
+    fencing.admit(world, here, fence)
+    world.api(here).network_addon = world.addon
+    return {"changed": []}
+
+
+def restrict_bootstrap(world: World, here: Server, fence: int) -> Steps:
+    """Delete the binding that approves every bootstrap token's request."""
+    yield world.seconds(0.2)
+    fencing.admit(world, here, fence)
+    world.api(here).auto_approve = False
+    return {"changed": True}
+
+
+def settle_node(
+    world: World,
+    here: Server,
+    fence: int,
+    node: str,
+    labels: dict[str, str],
+    taints: list[dict[str, str]],
+    remove_startup_taint: bool = False,
+) -> Steps:
+    """Give a node the labels and taints of its pool, and open it for pods."""
+    yield world.seconds(0.2)
+    fencing.admit(world, here, fence)
+    found = _node(world.api(here), node)
+    found.labels.update(labels)
+    found.taints.update(taint["key"] for taint in taints)
+    if remove_startup_taint:
+        found.taints.discard(STARTUP_TAINT)
+        world.tell("opened", node=node, checked=found.checked)
+    return {"changed": True}
+
+
+def delete_node(world: World, here: Server, fence: int, node: str) -> Steps:
+    """Delete a node."""
+    yield world.seconds(0.2)
+    fencing.admit(world, here, fence)
+    objects = world.api(here)
+    objects.recorded.discard(node)
+    return {"changed": objects.nodes.pop(node, None) is not None}
+
+
+def wait_ready(world: World, here: Server, node: str, timeout: float = 180) -> Steps:
+    """Wait until a node is Ready."""
+    yield world.seconds(0.2)
+    objects = world.api(here)
+
+    def ready() -> bool:
+        found = objects.nodes.get(node)
+        return found is not None and world.ready(objects, found)
+
+    if not (yield Until(ready, timeout)):
+        raise SimulatedError(f"node {node} is not Ready after {timeout:.0f} s")
+    return k8s_server.node(world, world.api(here), node)
+
+
+def smoke_check(
+    world: World, here: Server, fence: int, spec: dict[str, Any], nodes: list[str], timeout: float = 180
+) -> Steps:
+    """Run a pod on each node that resolves a name."""
+    yield world.seconds(1)
+    fencing.admit(world, here, fence)
+    objects = world.api(here)
+
+    def works(name: str) -> bool:
+        found = objects.nodes.get(name)
+        return found is not None and world.ready(objects, found) and world.names_resolve(objects)
+
+    yield Until(lambda: all(works(name) for name in nodes), timeout - 10)
+    yield world.seconds(3)
+    world.api(here)
+    said = {}
+    for name in nodes:
+        if works(name):
+            objects.nodes[name].checked = True
+        said[name] = {"ok": works(name), "detail": "resolving kubernetes.default: timed out"}
+    return said
+
+
+def spread_dns(world: World, here: Server, fence: int, timeout: float = 90) -> Steps:
+    """Put CoreDNS on more than one node."""
+    yield world.seconds(1)
+    fencing.admit(world, here, fence)
+    objects = world.api(here)
+    changed, objects.dns_spread = objects.dns_crowded, objects.dns_spread or objects.dns_crowded
+    return {"changed": changed, "nodes": []}
+
+
+def approve_serving(world: World, here: Server) -> Steps:
+    """Approve the serving certificates of the nodes whose addresses are known."""
+    yield world.seconds(0.2)
+    world.api(here)
+    return {}
+
+
+def _node(objects: Objects, name: str) -> Node:
+    if name not in objects.nodes:
+        raise SimulatedError(f'nodes "{name}" not found')
+    return objects.nodes[name]
+
+
+FUNCTIONS = {
+    "k8s_api.network_addon": network_addon,
+    "k8s_api.restrict_bootstrap": restrict_bootstrap,
+    "k8s_api.settle_node": settle_node,
+    "k8s_api.delete_node": delete_node,
+    "k8s_api.wait_ready": wait_ready,
+    "k8s_api.smoke_check": smoke_check,
+    "k8s_api.spread_dns": spread_dns,
+    "k8s_csr.approve_serving": approve_serving,
+}

@@ -1,0 +1,65 @@
+"""k8s_lock, simulated: the server's lock file, then the Lease, then the fencing number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulator.clock import SimulatedError, Steps
+from simulator.modules import fencing
+from simulator.objects import Lease
+
+if TYPE_CHECKING:
+    from simulator.server import Server
+    from simulator.world import World
+
+
+def acquire(world: World, here: Server, cluster: str, run: str, fence: int, ttl: int) -> Steps:
+    """Take or renew the lock here and, where the API answers, in the cluster."""
+    yield world.seconds(0.2)
+    lock = here.disk.lock
+    if lock and lock["until"] > world.now and lock["holder"] != run:
+        return _answer(world, lock, None, run)
+    here.disk.lock = {"holder": run, "fence": fence, "until": world.now + ttl}
+    lease = _lease(world, here)
+    if lease is not None:
+        if lease.holder not in ("", run) and lease.until > world.now:
+            here.disk.lock = None
+            return _answer(world, None, lease, run)
+        lease.holder, lease.fence, lease.until = run, fence, world.now + ttl
+    try:
+        fencing.admit(world, here, fence)
+    except SimulatedError:
+        _release(world, here, run)
+        raise
+    return _answer(world, here.disk.lock, lease, run)
+
+
+def release(world: World, here: Server, cluster: str, run: str) -> Steps:
+    """Give the lock back wherever this run holds it."""
+    yield world.seconds(0.2)
+    _release(world, here, run)
+    return {}
+
+
+def _release(world: World, here: Server, run: str) -> None:
+    lease = _lease(world, here)
+    if lease is not None and lease.holder == run:
+        lease.holder = ""
+    if here.disk.lock and here.disk.lock["holder"] == run:
+        here.disk.lock = None
+
+
+def _lease(world: World, here: Server) -> Lease | None:
+    try:
+        return world.api(here).lease
+    except SimulatedError:
+        return None
+
+
+def _answer(world: World, lock: dict[str, Any] | None, lease: Lease | None, run: str) -> dict[str, Any]:
+    said = {**lock, "seconds_left": lock["until"] - world.now} if lock else None
+    mine = lock is not None and lock["holder"] == run and (lease is None or lease.holder == run)
+    return {"server": said, "lease": lease.to_dict(world.now) if lease else None, "mine": mine}
+
+
+FUNCTIONS = {"k8s_lock.acquire": acquire, "k8s_lock.release": release}

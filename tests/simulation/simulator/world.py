@@ -1,0 +1,223 @@
+"""The simulated datacenter: servers, the etcd clusters on them, and what happens to them by itself."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from k8s_lifecycle.model import addon, kubeadm_config
+from k8s_lifecycle.model.facts import CONTROL_PLANE_MANIFESTS
+from k8s_lifecycle.model.spec import Spec
+from simulator import kubelet
+from simulator.clock import Clock, SimulatedError, Steps
+from simulator.etcd import EtcdCluster
+from simulator.objects import Node, Objects
+from simulator.server import Server
+
+BOOT_SECONDS = 12.0
+NODE_GRACE_SECONDS = 50.0
+CONTROL_PLANE_TAINT = "node-role.kubernetes.io/control-plane"
+
+Listener = Callable[[str, dict[str, Any]], None]
+
+
+class World:
+    """All servers of one cluster on one clock.
+
+    seed: of everything that happens by chance. pace: how slow everything is. tears: whether a power cut
+    tears what was just written.
+    """
+
+    def __init__(self, spec: Spec, servers: list[str], seed: int = 0, pace: float = 1.0, tears: bool = False):
+        self.spec = spec
+        self.clock = Clock()
+        self.chance = random.Random(seed)
+        self.pace = pace
+        self.tears = tears
+        self.servers = {
+            name: Server(name, f"10.0.{number // 250}.{number % 250 + 1}")
+            for number, name in enumerate(servers)
+        }
+        self.etcds: list[EtcdCluster] = []
+        self.cas = 0
+        self.tokens = 0
+        self.keys = 0
+        self.addon = addon.content_hash(spec)
+        self.etcds: list[EtcdCluster] = []
+        self.cas = 0
+        self.tokens = 0
+        self.keys = 0
+        self.addon = addon.content_hash(spec)
+        documents = kubeadm_config.init_documents(spec, server="any", address="10.0.0.1", token="")
+        self.control_plane_taints = {taint["key"] for taint in documents[0]["nodeRegistration"]["taints"]}
+        self.listeners: list[Listener] = []
+
+    @property
+    def now(self) -> float:
+        """The virtual time in seconds."""
+        return self.clock.now
+
+    def seconds(self, usual: float) -> float:
+        """Return how long something takes that usually takes so many seconds."""
+        return usual * self.pace * (0.75 + self.chance.random() / 2)
+
+    def tell(self, event: str, **what: Any) -> None:
+        """Tell whoever watches what happens."""
+        for listener in self.listeners:
+            listener(event, what)
+
+    @cached_property
+    def taints_of_init(self) -> frozenset[str]:
+        """The taints that the configuration of init asks for."""
+        how = {"server": "any", "address": "10.0.0.1", "token": ""}
+        return _taints(kubeadm_config.init_documents(self.spec, **how))
+
+    @cached_property
+    def taints_of_join(self) -> frozenset[str]:
+        """The taints that the configuration of a control plane's join asks for."""
+        how = {"server": "any", "address": "10.0.0.1", "token": "", "discovery_file": ""}
+        return _taints(kubeadm_config.join_documents(self.spec, role="control-plane", **how))
+
+    # ------------------------------------------------------------------ faults
+
+    def cut(self, name: str, back_after: float | None = None) -> None:
+        """Cut a server's power; it boots after so many seconds, if any are given."""
+        server = self.servers[name]
+        if not server.powered:
+            return
+        with self.fault():
+            lost = list(server.jobs.values())
+            server.lose_power(self.now, self.chance if self.tears else None)
+            for give_up in lost:
+                give_up()
+            self.clock.settle()
+        if back_after is not None:
+            self.clock.spawn(self._boot(server), after=back_after)
+
+    def boot(self, name: str) -> None:
+        """Give a server its power back."""
+        self.clock.spawn(self._boot(self.servers[name]))
+
+    def silence(self, name: str, seconds: float) -> None:
+        """Let a server's minion hear nothing for so many seconds."""
+        server = self.servers[name]
+        server.silent = True
+
+        def end() -> Steps:
+            server.silent = False
+            return
+            yield
+
+        self.clock.spawn(end(), after=seconds)
+
+    def restart_minion(self, name: str) -> None:
+        """Restart a server's minion: its jobs end where they are, what runs beside it goes on."""
+        server = self.servers[name]
+        lost = list(server.jobs.values())
+        for job in server.jobs:
+            job.kill()
+        server.jobs.clear()
+        for give_up in lost:
+            give_up()
+
+    def mute_etcd(self, name: str, seconds: float) -> None:
+        """Let the etcd member on a server tell nothing to those who ask for members; it goes on serving."""
+        server = self.servers[name]
+        server.etcd_mute = self.now + seconds
+
+    def reinstall(self, name: str) -> None:
+        """Make a server bare, as if it came new under its old name."""
+        server = self.servers[name]
+        with self.fault():
+            if server.powered:
+                server.lose_power(self.now, None)
+            self.servers[name].disk = type(server.disk)()
+            server.powered = True
+            server.boots += 1
+            self.clock.settle()
+
+    @contextmanager
+    def fault(self) -> Any:
+        """What changes in here was done to the fleet, not by it."""
+        self.tell("fault_begins")
+        yield
+        self.tell("fault_ends")
+
+    def _boot(self, server: Server) -> Steps:
+        if server.powered:
+            return
+        yield BOOT_SECONDS
+        server.powered = True
+        server.boots += 1
+        self.start_kubelet(server)
+
+    # ----------------------------------------------------------------- kubelet
+
+    def start_kubelet(self, server: Server) -> None:
+        """Start a server's kubelet, or start it anew."""
+        server.stop_kubelet(self.now)
+        if server.disk.version:
+            server.kubelet.append(self.clock.spawn(kubelet.service(self, server)))
+
+    # --------------------------------------------------------- etcd and the API
+
+    def cluster_of(self, server: Server) -> EtcdCluster | None:
+        """Return the etcd cluster that counts, or counted, on a server's data."""
+        for cluster in self.etcds:
+            member = cluster.of(server)
+            if member and member.id == server.disk.etcd_member and cluster.ca == server.disk.ca:
+                return cluster
+        return None
+
+    def serving(self, server: Server) -> Objects | None:
+        """Return what the API server on this server serves, if it does."""
+        if not server.pods >= CONTROL_PLANE_MANIFESTS:
+            return None
+        cluster = self.cluster_of(server)
+        if not cluster or not cluster.quorum:
+            return None
+        member = cluster.of(server)
+        return cluster.objects if member and member.up and not member.learner else None
+
+    def api(self, server: Server) -> Objects:
+        """Return what the API server on this server serves; raise what a client of a silent one gets."""
+        usable = server.disk.admin_conf and "admin_conf" not in server.disk.torn
+        objects = self.serving(server) if usable else None
+        if objects is None:
+            raise SimulatedError("the API server on this server does not answer: connection refused")
+        return objects
+
+    def endpoint(self, ca: str | None) -> Objects | None:
+        """Return what the cluster's common address serves to whoever trusts this authority."""
+        for server in self.servers.values():
+            if server.disk.ca == ca and (objects := self.serving(server)):
+                return objects
+        return None
+
+    def etcd(self, ca: str | None) -> EtcdCluster | None:
+        """Return the etcd cluster of an authority, if it has a quorum."""
+        return next((cluster for cluster in self.etcds if cluster.ca == ca and cluster.quorum), None)
+
+    # ------------------------------------------------------------------- nodes
+
+    def ready(self, objects: Objects, node: Node) -> bool:
+        """Whether a node is Ready: its kubelet reports, or did a moment ago, and there is a pod network."""
+        server = node.server
+        reports = server.kubelet_active and server.disk.node_credential
+        return objects.network_addon is not None and (
+            reports or self.now - server.last_seen < NODE_GRACE_SECONDS
+        )
+
+    def names_resolve(self, objects: Objects) -> bool:
+        """Whether CoreDNS runs somewhere: it tolerates a control plane's taint and no other."""
+        return "coredns" in objects.phases and any(
+            self.ready(objects, node) and node.taints <= {CONTROL_PLANE_TAINT}
+            for node in objects.nodes.values()
+        )
+
+
+def _taints(documents: list[dict[str, Any]]) -> frozenset[str]:
+    return frozenset(taint["key"] for taint in documents[0]["nodeRegistration"]["taints"])
