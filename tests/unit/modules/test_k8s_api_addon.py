@@ -1,4 +1,4 @@
-"""The network addon is marked, told apart by content, rendered from a site's file; what a smoke check says."""
+"""The network addon: its mark, its content, a site's own manifest; and what a smoke check says."""
 
 import jinja2
 import pytest

@@ -43,5 +43,5 @@ def test_an_answer_that_says_no_keeps_its_message_only(status, kind):
 
 def test_an_answer_that_is_no_object_is_shortened():
     assert _answer("GET /readyz", 200, b"ok") == {"message": "ok"}
-    with pytest.raises(RefusedError, match="HTTP 502|gateway"):
+    with pytest.raises(RefusedError, match="bad gateway"):
         _answer("GET /x", 502, b"<html>bad gateway</html>")

@@ -106,6 +106,25 @@ def test_somebodys_own_kubeadm_counts_too(systemd, monkeypatch):
         kubeadm_unit.refuse_if_running()
 
 
+def test_one_that_is_starting_counts_too(systemd):
+    systemd.state = "activating"
+    with pytest.raises(KubeadmError, match="kubeadm join is starting or ending"):
+        kubeadm_unit.run(["join"], DOCUMENTS, 5)
+    assert not any(words[:2] == ("systemctl", "stop") for words in systemd.calls)
+
+
+def test_its_input_goes_away_if_it_cannot_start(systemd, tmp_path, monkeypatch):
+    def output(*words, **_):
+        if words[0] == "systemd-run":
+            raise RuntimeError("systemd-run failed with status 1: Failed to connect to bus")
+        return systemd.output(*words)
+
+    monkeypatch.setattr(kubeadm_unit.command, "output", output)
+    with pytest.raises(KubeadmError, match="could not start kubeadm join: .*Failed to connect to bus"):
+        kubeadm_unit.run(["join"], DOCUMENTS, 5)
+    assert not (tmp_path / "input").exists()
+
+
 def test_a_wait_has_an_end(systemd):
     systemd.state, systemd.ends = "activating", "activating"
     with pytest.raises(KubeadmError, match="kubeadm join is still running after 0 s and goes on"):
