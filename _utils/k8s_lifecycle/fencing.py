@@ -4,9 +4,6 @@ A lock that expires does not stop the jobs of its holder. This does: every opera
 carries the number that its run got with the lock, and the server remembers the highest one.
 """
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from k8s_lifecycle.server import durable
@@ -32,8 +29,7 @@ def current(directory: Path = DIRECTORY) -> int:
 
 def admit(number: int, directory: Path = DIRECTORY) -> None:
     """Let an operation with this number go ahead and remember it; raise `SupersededError` for a lower one."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(directory):
+    with durable.alone(directory / "fence.lock"):
         highest = current(directory)
         if number < highest:
             raise SupersededError(
@@ -42,10 +38,3 @@ def admit(number: int, directory: Path = DIRECTORY) -> None:
             )
         if number > highest:
             durable.write(directory / "fence", f"{number}\n")
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    with (directory / "fence.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -1,8 +1,11 @@
-"""Files that survive a power cut: the old content or the new one, never a part."""
+"""Files that survive a power cut (the old content or the new one, never a part), and one writer at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from k8s_lifecycle.server.command import output
@@ -19,6 +22,15 @@ def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
         os.fsync(file.fileno())
     draft.replace(path)
     _sync_directory(path.parent)
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Let one process at a time do what is inside; the lock file's directory is made where it is missing."""
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def flush(directory: Path) -> None:

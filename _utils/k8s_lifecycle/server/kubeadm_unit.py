@@ -7,11 +7,9 @@ root only, and goes away when it ends, however it ends.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,15 +58,14 @@ def run(
 
     Raises: `KubeadmError` with the last lines that it printed.
     """
-    with _alone():
+    with durable.alone(LOCK):  # between the look at what runs and the start nobody else may start one
         refuse_if_running()
         _forget()
-        for name, content in (files or {}).items():
-            durable.write(INPUT / name, content)
-        if documents:
-            durable.write(INPUT / "config.yaml", yaml.safe_dump_all(documents, sort_keys=False))
-            words = [*words, "--config", str(INPUT / "config.yaml")]
-        _start(words)
+        try:
+            _start([*words, *_input(documents, files or {})])
+        except BaseException:
+            shutil.rmtree(INPUT, ignore_errors=True)
+            raise
     outcome = wait(timeout)
     if outcome is None or not outcome.ok:
         said = outcome.output if outcome else "systemd does not know it any more"
@@ -86,6 +83,8 @@ def refuse_if_running() -> None:
             f"kubeadm {found['verb']} is running since {since}, pid {found['pid']}{whose}: wait for it "
             "(k8s_kubeadm.wait), then run again"
         )
+    if _busy(shown := _show()):
+        raise KubeadmError(f"kubeadm {_verb(shown)} is starting or ending: wait for it (k8s_kubeadm.wait)")
 
 
 def wait(timeout: float) -> Outcome | None:
@@ -113,6 +112,16 @@ def outcome() -> Outcome | None:
         return None
     verb = _verb(shown)
     return Outcome(verb, shown["ActiveState"] == "active", last_useful_lines(_output(verb)))
+
+
+def _input(documents: Sequence[Mapping[str, Any]], files: Mapping[str, str]) -> list[str]:
+    """Write what kubeadm reads; return the flags that lead it there."""
+    for name, content in files.items():
+        durable.write(INPUT / name, content)
+    if not documents:
+        return []
+    durable.write(INPUT / "config.yaml", yaml.safe_dump_all(documents, sort_keys=False))
+    return ["--config", str(INPUT / "config.yaml")]
 
 
 def _start(words: Sequence[str]) -> None:
@@ -145,6 +154,7 @@ def _start(words: Sequence[str]) -> None:
 
 def _forget() -> None:
     """Take the result of the last kubeadm away, so that the unit's name is free."""
+    shutil.rmtree(INPUT, ignore_errors=True)
     command.output("systemctl", "stop", UNIT, accept=(0, 5))
     command.output("systemctl", "reset-failed", UNIT, accept=(0, 1))
 
@@ -173,11 +183,3 @@ def _output(verb: str) -> str:
         return _log(verb).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Between the look at what runs and the start nobody else may start one."""
-    with LOCK.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -6,11 +6,8 @@ clock: since the boot where possible, which nobody sets, and by the wall clock a
 
 from __future__ import annotations
 
-import fcntl
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +70,7 @@ def held(directory: Path = fencing.DIRECTORY, now: Moment | None = None) -> Lock
 
 def acquire(wanted: Lock, directory: Path = fencing.DIRECTORY) -> Lock:
     """Take or renew the lock of a cluster, unless somebody else holds it; return who has it now."""
-    with _alone(directory):
+    with durable.alone(directory / "lock.lock"):
         found = held(directory, wanted.taken)
         if found and (found.cluster, found.holder) != (wanted.cluster, wanted.holder):
             return found
@@ -83,7 +80,7 @@ def acquire(wanted: Lock, directory: Path = fencing.DIRECTORY) -> Lock:
 
 def release(cluster: str, holder: str, directory: Path = fencing.DIRECTORY) -> bool:
     """Give the lock back if this holder has it; return whether it had."""
-    with _alone(directory):
+    with durable.alone(directory / "lock.lock"):
         found = _read(_path(cluster, directory))
         mine = found is not None and found.holder == holder
         if mine:
@@ -101,11 +98,3 @@ def _read(path: Path) -> Lock | None:
     except FileNotFoundError:
         return None
     return Lock(**{**content, "taken": Moment(**content["taken"])})
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (directory / "lock.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

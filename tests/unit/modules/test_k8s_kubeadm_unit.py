@@ -120,7 +120,7 @@ def test_its_input_goes_away_if_it_cannot_start(systemd, tmp_path, monkeypatch):
         return systemd.output(*words)
 
     monkeypatch.setattr(kubeadm_unit.command, "output", output)
-    with pytest.raises(KubeadmError, match="could not start kubeadm join: .*Failed to connect to bus"):
+    with pytest.raises(KubeadmError, match=r"could not start kubeadm join: .*Failed to connect to bus"):
         kubeadm_unit.run(["join"], DOCUMENTS, 5)
     assert not (tmp_path / "input").exists()
 
