@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from simulator.clock import Steps
 from simulator.modules import k8s_admission, k8s_api, k8s_etcd, k8s_kubeadm, k8s_lock, k8s_server
