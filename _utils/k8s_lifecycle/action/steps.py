@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +15,7 @@ from k8s_lifecycle.action.run import Failure, Run, through_control_plane, value_
 from k8s_lifecycle.action.scheduler import Sleep, Task
 from k8s_lifecycle.decision.condition import Condition, condition
 from k8s_lifecycle.decision.plan import Step
-from k8s_lifecycle.model.facts import Member
+from k8s_lifecycle.model.facts import Member, Server
 from k8s_lifecycle.model.quorum import ready_to_grow
 
 KUBEADM_TIMEOUT = 600
@@ -22,6 +23,8 @@ READY_TIMEOUT = 180
 QUORUM_TIMEOUT = 60
 SMOKE_TIMEOUT = 180
 ADMISSION_SECONDS = 600
+JOINED = (Condition.MEMBER,)
+NOT_JOINED = (Condition.BARE, Condition.REINSTALLED)
 # How many state runs may wait on a server. A number makes the job itself wait: with True, Salt 3008 puts it
 # aside, says that it does not run (saltutil.find_job), and runs it later though nobody waits for it any more.
 QUEUE = 20
@@ -133,9 +136,17 @@ def reset(run: Run, step: Step) -> Task:
     control_plane = step.server in run.spec.control_plane.servers
     if control_plane and (yield from _member_of(run, step)):
         raise Failure(step.server, "reset", "it is an etcd member now", RUN_AGAIN)
-    arguments = {"cluster": run.spec.name, "not_voting": control_plane}
-    answer = yield run.change(step.server, "k8s_kubeadm.reset", KUBEADM_TIMEOUT, **arguments)
-    yield from _judge(run, step, answer, "kubeadm reset", becomes=Condition.BARE)
+    if not _seen(run, step).bare:
+        arguments = {"cluster": run.spec.name, "not_voting": control_plane}
+        answer = yield run.change(step.server, "k8s_kubeadm.reset", KUBEADM_TIMEOUT, **arguments)
+        yield from _judge(run, step, answer, "kubeadm reset", becomes=NOT_JOINED)
+    yield from forget_node(run, step)
+
+
+def forget_node(run: Run, step: Step) -> Task:
+    """Delete the node of a server that is bare: a join refuses a name that was Ready a moment ago."""
+    arguments = {"fence": run.fence, "node": run.spec.node_name(step.server)}
+    yield from through_control_plane(run, "k8s_api.delete_node", arguments, avoid=step.server)
 
 
 def settle(run: Run, step: Step) -> Task:
@@ -149,7 +160,7 @@ def settle(run: Run, step: Step) -> Task:
         "taints": [asdict(taint) for taint in pool.taints] if pool else [],
     }
     yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": False})
-    yield from through_control_plane(run, "k8s_csr.approve_serving", {})
+    yield from through_control_plane(run, "k8s_csr.approve_serving", {"nodes": [node], "timeout": 30})
     run.waits_for(step, "a pod on it that resolves a Service name and reaches a pod on another node")
     yield from smoke_check(run, [node])
     yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": True})
@@ -231,7 +242,7 @@ def _join(run: Run, step: Step) -> Task:
     yield from _judge(run, step, answer, "kubeadm join")
 
 
-def _judge(run: Run, step: Step, answer: Answer, tried: str, becomes: Condition = Condition.MEMBER) -> Task:
+def _judge(run: Run, step: Step, answer: Answer, tried: str, becomes: Collection[Condition] = JOINED) -> Task:
     """Believe a success; after anything else look at the server before it is called a failure."""
     if answer.ok:
         return
@@ -239,7 +250,7 @@ def _judge(run: Run, step: Step, answer: Answer, tried: str, becomes: Condition 
     yield Call(step.server, "k8s_kubeadm.wait", {"timeout": KUBEADM_TIMEOUT}, timeout=KUBEADM_TIMEOUT + 30)
     facts = yield from read_facts(run)
     found = condition(run.spec, facts, step.server)
-    if found is not becomes:
+    if found not in becomes:
         raise Failure(step.server, tried, answer.error, f"the server {found.value}; {RUN_AGAIN}")
 
 
@@ -262,9 +273,19 @@ def _members(run: Run, avoid: str = "") -> Task:
 
 def _member_of(run: Run, step: Step) -> Task:
     """Look for the server's etcd member through the others."""
-    node, addresses = run.spec.node_name(step.server), run.facts.servers[step.server].addresses
+    node, addresses = run.spec.node_name(step.server), _seen(run, step).addresses
     members = yield from _members(run, avoid=step.server)
     return next((member for member in members if member.is_of(node, addresses)), None)
+
+
+def _seen(run: Run, step: Step) -> Server:
+    """Return the step's server as it was last seen."""
+    found = run.facts.servers.get(step.server)
+    if found is None:
+        raise Failure(
+            step.server, "looking at it", "it did not answer", f"bring its minion back; {RUN_AGAIN}"
+        )
+    return found
 
 
 def _etcd_gate(run: Run, step: Step) -> Task:
@@ -316,6 +337,7 @@ VERBS: Verbs = {
         finish_join,
         remove_learner,
         reset,
+        forget_node,
         settle,
         spread_dns,
         revoke,

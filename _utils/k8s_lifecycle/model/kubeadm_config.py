@@ -208,9 +208,7 @@ def _drifted(spec: Spec, path: str, wanted: Any, found: Any) -> Problem:
     return problem.within(spec.name)
 
 
-def _registration(
-    spec: Spec, server: str, role: str, address: str, *, first: bool = False
-) -> dict[str, Any]:
+def _registration(spec: Spec, server: str, role: str, address: str, *, first: bool = False) -> dict[str, Any]:
     """Return how a node registers; with the startup taint, which goes once the node has proved itself.
 
     Not so the first node: CoreDNS must run there, and without it no node can prove anything.

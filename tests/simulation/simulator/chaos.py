@@ -23,6 +23,7 @@ SHAPES = (
     Shape(5, 1),
 )
 KINDS = ("cut", "cut", "silence", "restart", "mute")
+WORKER_KINDS = ("cut", "silence", "restart", "reinstall")
 DELICATE = ("minted", "kubeadm_starts", "member_added", "promoted", "approved", "registered", "resets")
 
 
@@ -94,7 +95,8 @@ class Chaos:
     def _plan_fault(self) -> None:
         world = self.datacenter.world
         server = self._chance.choice(sorted(world.servers))
-        fault = Fault(self._chance.choice(KINDS), server, self._chance.choice((2.0, 20.0, 60.0, 150.0)))
+        kinds = KINDS if server in self.datacenter.spec.control_plane.servers else WORKER_KINDS
+        fault = Fault(self._chance.choice(kinds), server, self._chance.choice((2.0, 20.0, 60.0, 150.0)))
         if self._maybe(0.4):
             when = self._chance.uniform(0, 2) * self._length
             self.trouble.append(f"{fault}, at {when:.1f} s")
@@ -107,8 +109,8 @@ class Chaos:
         moment, delay = self._chance.choice(DELICATE), self._chance.uniform(0, 4)
         skipped, at_home = self._chance.randrange(3), self._maybe(0.6)
         self.trouble.append(
-            f"{fault if not at_home else fault.kind + ' of the server itself'}, {delay:.1f} s after it was "
-            f"{moment} for the time number {skipped + 1}"
+            f"{fault}{' or that server' if at_home else ''}, {delay:.1f} s after a server was {moment}, "
+            f"number {skipped + 1} of that"
         )
 
         def told(event: str, what: dict[str, Any]) -> None:
@@ -118,7 +120,8 @@ class Chaos:
             skipped -= 1
             if skipped == -1:
                 home = what.get("server", what.get("node", fault.server))
-                struck = Fault(fault.kind, home, fault.lasts) if at_home else fault
+                here = at_home and fault.kind != "reinstall"  # of a control plane is more than an accident
+                struck = Fault(fault.kind, home, fault.lasts) if here else fault
                 self.datacenter.world.clock.spawn(self._strike(struck), after=delay)
 
         self.datacenter.world.listeners.append(told)
@@ -135,5 +138,7 @@ class Chaos:
                     world.restart_minion(fault.server)
                 case "mute":
                     world.mute_etcd(fault.server, fault.lasts)
+                case "reinstall":
+                    world.reinstall(fault.server)
         return
         yield FOREVER

@@ -26,7 +26,7 @@ VERBS_OF: Mapping[str, set[str]] = {
     "k8s_admission.mint": JOINS,
     "k8s_admission.revoke": JOINS | {"revoke"},
     "k8s_etcd.remove_member": {"remove_learner"},
-    "k8s_api.delete_node": {"reset", "remove_learner"},
+    "k8s_api.delete_node": {"reset", "remove_learner", "forget_node"},
     "k8s_api.network_addon": {"network_addon"},
     "k8s_api.restrict_bootstrap": {"restrict_bootstrap"},
     "k8s_api.settle_node": {"settle"},

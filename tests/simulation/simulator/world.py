@@ -15,7 +15,7 @@ from simulator import kubelet
 from simulator.clock import Clock, SimulatedError, Steps
 from simulator.etcd import EtcdCluster
 from simulator.objects import Node, Objects
-from simulator.server import Server
+from simulator.server import Disk, Server
 
 BOOT_SECONDS = 12.0
 NODE_GRACE_SECONDS = 50.0
@@ -134,9 +134,12 @@ class World:
         with self.fault():
             if server.powered:
                 server.lose_power(self.now, None)
-            self.servers[name].disk = type(server.disk)()
+            server.disk = Disk()
             server.powered = True
             server.boots += 1
+            for cluster in self.etcds:
+                if name in cluster.objects.nodes:
+                    cluster.objects.nodes[name].checked = False
             self.clock.settle()
 
     @contextmanager

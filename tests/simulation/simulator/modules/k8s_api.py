@@ -106,7 +106,7 @@ def spread_dns(world: World, here: Server, fence: int, timeout: float = 90) -> S
     return {"changed": changed, "nodes": []}
 
 
-def approve_serving(world: World, here: Server) -> Steps:
+def approve_serving(world: World, here: Server, nodes: list[str], timeout: float) -> Steps:
     """Approve the serving certificates of the nodes whose addresses are known."""
     yield world.seconds(0.2)
     world.api(here)

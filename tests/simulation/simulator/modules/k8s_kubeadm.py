@@ -120,6 +120,8 @@ def refuse_voter(world: World, here: Server, not_voting: bool) -> None:
 def _run(world: World, here: Server, verb: str, steps: Steps, timeout: float) -> Steps:
     """Start kubeadm as a unit of its own and wait for its end."""
     _refuse_if_running(here)
+    if here.disk.version is None:
+        raise SimulatedError("there is no kubeadm on this server: run `state.apply k8s.server` on it first")
     started = start(world, here, verb, steps)
     if not (yield Until(lambda: not started.running, timeout)):
         raise SimulatedError(f"kubeadm {verb} is still running after {timeout:.0f} s and goes on")
