@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from k8s_lifecycle.model.facts import CONTROL_PLANE_MANIFESTS, Facts, Server, View
+from k8s_lifecycle.model.facts import CONTROL_PLANE_MANIFESTS, Facts, Node, Server, View
 from k8s_lifecycle.model.spec import Spec
 
 
@@ -13,6 +13,7 @@ class Condition(Enum):
 
     SILENT = "did not answer"
     BARE = "is bare"
+    REINSTALLED = "is bare, though its node is still in the cluster"
     MEMBER = "is a member"
     HALF_INITIALISED = "holds an init that did not finish"
     LEFTOVER = "holds a join that did not finish, and nobody counts on it"
@@ -63,7 +64,7 @@ def _worker_without_api(server: Server) -> Condition:
 def _control_plane(spec: Spec, view: View, server: Server) -> Condition:
     member = view.member(spec.node_name(server.id), server.addresses)
     if member is None:
-        return _without_member(view, server)
+        return _without_member(spec, view, server)
     if member.learner:
         return Condition.LEARNER
     if not server.etcd_data:
@@ -72,13 +73,23 @@ def _control_plane(spec: Spec, view: View, server: Server) -> Condition:
         return Condition.HALF_INITIALISED
     node = view.nodes.get(spec.node_name(server.id))
     labelled = node is not None and "node-role.kubernetes.io/control-plane" in node.labels
-    complete = server.manifests >= CONTROL_PLANE_MANIFESTS and server.kubelet_conf and labelled
+    complete = server.manifests >= CONTROL_PLANE_MANIFESTS and labelled and _came_up(server, node)
     return Condition.MEMBER if complete else Condition.UNFINISHED_VOTER
 
 
-def _without_member(view: View, server: Server) -> Condition:
+def _came_up(server: Server, node: Node | None) -> bool:
+    """Whether a join or an init has ended well: one whose kubelet was torn by a power cut has not.
+
+    Once a node was opened for pods, its kubelet's troubles are no matter of its join.
+    """
+    if node is None or not server.kubelet_conf:
+        return False
+    return server.kubelet_active or not node.starts_up
+
+
+def _without_member(spec: Spec, view: View, server: Server) -> Condition:
     if server.bare:
-        return Condition.BARE
+        return _bare(spec, view, server)
     if view.members is None:
         return Condition.UNKNOWN
     return Condition.LEFTOVER if server.authority or not server.etcd_data else Condition.FOREIGN
@@ -86,11 +97,15 @@ def _without_member(view: View, server: Server) -> Condition:
 
 def _worker(spec: Spec, view: View, server: Server) -> Condition:
     if server.bare:
-        return Condition.BARE
+        return _bare(spec, view, server)
     if server.etcd_data or server.manifests & CONTROL_PLANE_MANIFESTS:
         return Condition.FOREIGN
-    registered = spec.node_name(server.id) in view.nodes
-    return Condition.MEMBER if registered and server.kubelet_conf else Condition.LEFTOVER
+    node = view.nodes.get(spec.node_name(server.id))
+    return Condition.MEMBER if _came_up(server, node) else Condition.LEFTOVER
+
+
+def _bare(spec: Spec, view: View, server: Server) -> Condition:
+    return Condition.REINSTALLED if spec.node_name(server.id) in view.nodes else Condition.BARE
 
 
 def missing_phases(spec: Spec, view: View) -> list[str]:

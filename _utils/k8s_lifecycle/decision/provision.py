@@ -11,8 +11,12 @@ from k8s_lifecycle.model.facts import Facts, Node, Server, View
 from k8s_lifecycle.model.spec import Assignment, Spec
 from k8s_lifecycle.model.versions import Version
 
-STARTUP_TAINT = kubeadm_config.STARTUP_TAINT
-JOINS_AGAIN = {Condition.LEFTOVER, Condition.LEARNER}
+NEW = {Condition.BARE, Condition.REINSTALLED}
+CLEAN_UP = {
+    Condition.LEFTOVER: "reset",
+    Condition.LEARNER: "remove_learner",
+    Condition.REINSTALLED: "forget_node",
+}
 
 Assignments = Mapping[str, Assignment]
 Conditions = Mapping[str, Condition]
@@ -105,11 +109,12 @@ def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditi
 def _refusals_without_cluster(
     control_planes: Collection[str], facts: Facts, assignments: Assignments, state: Conditions
 ) -> list[str]:
+    silent = [server for server in control_planes if state[server] is Condition.SILENT]
     refusals = [
         f"{server} did not answer, and no API server was found: it may hold the cluster, so there is no "
         f"init — bring its minion back, or take it out of control_plane.servers"
-        for server in control_planes
-        if state[server] is Condition.SILENT and server not in facts.failed
+        for server in silent
+        if server not in facts.failed
     ]
     started = [server for server in control_planes if state[server] not in (Condition.BARE, Condition.SILENT)]
     unfinished = [server for server in started if state[server] is Condition.HALF_INITIALISED]
@@ -123,7 +128,7 @@ def _refusals_without_cluster(
         for server in assignments
         if server not in control_planes and (found := facts.servers.get(server)) and not found.bare
     ]
-    if living and not any(facts.servers[server].etcd_data for server in started):
+    if living and not silent and not any(facts.servers[server].etcd_data for server in started):
         refusals.append(
             f"{', '.join(living)} still hold the credentials of a cluster, but no control plane server does: "
             "this is a restore of its etcd and CA, not an init — restore them from the back-up, or "
@@ -192,7 +197,7 @@ def _joining(spec: Spec, assignments: Assignments, todo: Conditions, first: str)
     wanted = [
         server
         for server, condition in todo.items()
-        if (condition is Condition.BARE or condition in JOINS_AGAIN)
+        if (condition is Condition.BARE or condition in CLEAN_UP)
         and assignments[server].role != "spare"
         and server != first
     ]
@@ -218,15 +223,15 @@ def _prepared(server: Server, version: str) -> bool:
 
 def _clean_up(todo: Conditions) -> Wave:
     steps = [
-        Step("remove_learner" if condition is Condition.LEARNER else "reset", server, f"it {condition.value}")
+        Step(CLEAN_UP[condition], server, f"it {condition.value}")
         for server, condition in todo.items()
-        if condition in JOINS_AGAIN
+        if condition in CLEAN_UP
     ]
     return Wave("clean up", tuple(steps), window=1)
 
 
 def _preflight(fresh: list[str], todo: Conditions) -> Wave:
-    bare = [server for server in fresh if todo[server] is Condition.BARE]
+    bare = [server for server in fresh if todo[server] in NEW]
     steps = tuple(Step("preflight", server, "new to the cluster") for server in bare)
     return Wave("preflight", steps, window=len(steps))
 
@@ -312,7 +317,7 @@ def _differences(spec: Spec, assignment: Assignment, node: Node) -> str:
     taints = {(taint.key, taint.value, taint.effect) for taint in (pool.taints if pool else ())}
     found = [f"label {key}" for key, value in labels.items() if node.labels.get(key) != value]
     found += [f"taint {key}" for key, value, effect in taints if (key, value, effect) not in have]
-    if any(key == STARTUP_TAINT for key, _, _ in have):
+    if node.starts_up:
         found.append("startup taint: its smoke check has not passed yet")
     return ", ".join(found)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from k8s_lifecycle.model.kubeadm_config import STARTUP_TAINT
+
 CONTROL_PLANE_MANIFESTS = frozenset({"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"})
 
 
@@ -41,6 +43,11 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Mapping[str, str], ...] = ()
     unschedulable: bool = False
+
+    @property
+    def starts_up(self) -> bool:
+        """Whether it is still closed for pods, since its smoke check has not passed."""
+        return any(taint["key"] == STARTUP_TAINT for taint in self.taints)
 
 
 @dataclass(frozen=True)
@@ -110,9 +117,8 @@ class Server:
     @property
     def bare(self) -> bool:
         """Whether nothing that kubeadm makes is on this server."""
-        return not (
-            self.ca or self.kubelet_conf or self.bootstrap_kubelet_conf or self.manifests or self.etcd_data
-        )
+        credentials = self.kubelet_conf or self.bootstrap_kubelet_conf or self.admin_conf
+        return not (self.ca or credentials or self.kubelet_config or self.manifests or self.etcd_data)
 
     @property
     def authority(self) -> str | None:
