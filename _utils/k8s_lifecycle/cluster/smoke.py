@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from k8s_lifecycle.cluster.api import Api, Json
+from k8s_lifecycle.cluster.api import Api, ForbiddenError, Json
 from k8s_lifecycle.cluster.readiness import is_ready
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model.settings import Spec
@@ -56,7 +56,16 @@ class _Check:
         return str(max(1, int(self.left()) - 10))
 
     def start(self, name: str, node: str, script: str, **env: str) -> None:
-        self.api.create(PODS, _pod(self, name, node, script, env))
+        """Start a pod; a new cluster forbids it until its controllers have made the service account."""
+        while True:
+            try:
+                self.api.create(PODS, _pod(self, name, node, script, env))
+            except ForbiddenError:
+                if not self.left():
+                    raise
+                time.sleep(0.5)
+            else:
+                return
 
     def pods(self) -> dict[str, Json]:
         """Return this run's pods by name."""
