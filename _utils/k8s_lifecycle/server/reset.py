@@ -15,11 +15,15 @@ from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.server import kubeadm_unit, network_leftovers, remains
 from k8s_lifecycle.server.initialise import ETCD_DATA
 
+# The CA goes last, and kubeadm is not to touch it: it tells whose the etcd data is that a reset leaves which
+# is cut off half-way.
+NO_CERTIFICATES = kubeadm_unit.INPUT / "none"
 LEFTOVERS = (
     ETCD_DATA.parent,
     Path("/etc/cni/net.d"),
     Path("/run/flannel"),
     Path("/var/lib/cni"),
+    remains.ROOT / "pki",
 )
 
 
@@ -30,7 +34,12 @@ def reset(*, not_voting: bool, timeout: float) -> list[str]:
     """
     kubeadm_unit.refuse_if_running()
     refuse_voter(not_voting=not_voting)
-    flags = ["--force", "--skip-phases=remove-etcd-member", f"--cri-socket={kubeadm_unit.CRI_SOCKET}"]
+    flags = [
+        "--force",
+        "--skip-phases=remove-etcd-member",
+        f"--cert-dir={NO_CERTIFICATES}",
+        f"--cri-socket={kubeadm_unit.CRI_SOCKET}",
+    ]
     kubeadm_unit.run(["reset", *flags], [], timeout)
     return ["reset", *_emptied(), *network_leftovers.remove()]
 
