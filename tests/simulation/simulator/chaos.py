@@ -65,8 +65,9 @@ class Chaos:
         first = Part(self._provision, fates=self._fate)
         parts = [first]
         if self._maybe(0.3):
-            first.dies_after = self._chance.randrange(1, 600)
-            self.trouble.append(f"the master dies after {first.dies_after} events")
+            world, when = self.datacenter.world, self._chance.uniform(0, self._length)
+            first.dies = lambda: world.now > when
+            self.trouble.append(f"the master dies at {when:.1f} s")
         if self._maybe(0.3):
             parts.append(Part(self._provision, self._chance.uniform(0, self._length), fates=self._fate))
             self.trouble.append(f"a second run begins at {parts[1].begins:.1f} s")

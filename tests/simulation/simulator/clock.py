@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 FOREVER = float("inf")
@@ -30,6 +30,7 @@ class Process:
     done: Callable[[Any, Exception | None], None]
     turn: int = 0
     waits: Until | None = None
+    quiet: bool = False
     ended: bool = False
 
     def kill(self) -> None:
@@ -39,27 +40,15 @@ class Process:
             self.steps.close()
 
 
-@dataclass(order=True)
-class _Due:
-    time: float
-    number: int
-    process: Process = field(compare=False)
-    turn: int = field(compare=False)
-    value: Any = field(compare=False, default=None)
-
-    @property
-    def stale(self) -> bool:
-        return self.process.ended or self.process.turn != self.turn
-
-
 class Clock:
-    """Virtual seconds, and the queue of what happens next."""
+    """Virtual seconds, and the queue of what happens next: when, in which order, to which process."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.events = 0
         self.after_each: list[Callable[[], None]] = []
-        self._due: list[_Due] = []
+        self.after_changes: list[Callable[[], None]] = []
+        self._due: list[tuple[float, int, Process, int, Any]] = []
         self._waiting: dict[Process, None] = {}
         self._numbers = itertools.count()
 
@@ -68,26 +57,36 @@ class Clock:
         steps: Steps,
         done: Callable[[Any, Exception | None], None] = lambda value, error: None,
         after: float = 0,
+        quiet: bool = False,
     ) -> Process:
-        """Start a process; `done` is called with what it returns or raises, never if it is killed."""
-        process = Process(steps, done)
+        """Start a process; `done` is called with what it returns or raises, never if it is killed.
+
+        quiet: it changes nothing that a condition could be about.
+        """
+        process = Process(steps, done, quiet=quiet)
         self._at(self.now + after, process, None)
         return process
 
     def next_time(self) -> float:
         """Return when the next event is."""
-        while self._due and self._due[0].stale:
+        while self._due:
+            time, _, process, turn, _ = self._due[0]
+            if turn == process.turn and not process.ended:
+                return time
             heapq.heappop(self._due)
-        return self._due[0].time if self._due else FOREVER
+        return FOREVER
 
     def step(self) -> None:
         """Let the next event happen."""
         self.now = max(self.now, self.next_time())
-        due = heapq.heappop(self._due)
+        _, _, process, _, value = heapq.heappop(self._due)
         self.events += 1
-        due.process.turn += 1
-        self._resume(due.process, due.value)
-        self.settle()
+        process.turn += 1
+        self._resume(process, value)
+        if not process.quiet:
+            self.settle()
+            for watch in self.after_changes:
+                watch()
         for watch in self.after_each:
             watch()
 
@@ -109,7 +108,7 @@ class Clock:
                 self._at(self.now, process, True)
 
     def _at(self, time: float, process: Process, value: Any) -> None:
-        heapq.heappush(self._due, _Due(time, next(self._numbers), process, process.turn, value))
+        heapq.heappush(self._due, (time, next(self._numbers), process, process.turn, value))
 
     def _resume(self, process: Process, value: Any) -> None:
         self._waiting.pop(process, None)

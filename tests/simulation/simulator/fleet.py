@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome, Ticket
-from simulator.clock import FOREVER, Process, Steps
+from simulator.clock import Process, Steps
 from simulator.modules import FUNCTIONS
 from simulator.server import Server
 from simulator.world import World
 
 SILENCE_SECONDS = 35.0
 LATENCY = 0.1
+
+
+def after(events: int) -> Callable[[], bool]:
+    """Return what lets a master die after so many events of its run."""
+    left = itertools.count(events - 1, -1)
+    return lambda: next(left) < 0
 
 
 class MasterCrashError(BaseException):
@@ -46,21 +52,21 @@ Waiter = Callable[["SimulatedFleet", float], None]
 class SimulatedFleet:
     """One run's connection to the simulated servers. Waiting for an answer is what lets time pass.
 
-    dies_after: after so many events the master crashes. fates: what becomes of each call. waits: how time
+    dies: asked after each event, whether the master dies there. fates: what becomes of each call. waits: how time
     passes, where several runs share one world.
     """
 
     def __init__(
         self,
         world: World,
-        dies_after: float = FOREVER,
+        dies: Callable[[], bool] = lambda: False,
         fates: Fates = lambda call: Fate(),
         waits: Waiter | None = None,
     ) -> None:
         self.world = world
         self.calls: list[Call] = []
         self.watchers: list[Callable[[str, Call, Answer | None], None]] = []
-        self._dies_at = world.clock.events + dies_after
+        self._dies = dies
         self._fates = fates
         self._waits = waits or _let_time_pass
         self._tickets = itertools.count(1)
@@ -71,11 +77,6 @@ class SimulatedFleet:
     def heard(self) -> bool:
         """Whether an answer has arrived that nobody took yet."""
         return bool(self._arrived)
-
-    @property
-    def dead(self) -> bool:
-        """Whether the master's time has come."""
-        return self.world.clock.events >= self._dies_at
 
     def now(self) -> float:
         """Return the virtual time."""
@@ -93,7 +94,7 @@ class SimulatedFleet:
         """Return the next answer, as soon as it arrives, or None at the deadline."""
         while not self._arrived and self.world.now < deadline:
             self._waits(self, deadline)
-            if self.dead:
+            if self._dies():
                 raise MasterCrashError
         if not self._arrived:
             return None
@@ -149,7 +150,7 @@ class SimulatedFleet:
             return
             yield
 
-        return self.world.clock.spawn(arrive(), after=after)
+        return self.world.clock.spawn(arrive(), after=after, quiet=True)
 
     def _tell(self, what: str, call: Call, answer: Answer | None) -> None:
         for watch in self.watchers:

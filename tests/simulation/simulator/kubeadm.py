@@ -102,7 +102,7 @@ def join(world: World, server: Server, box: Box) -> Steps:
 
 
 def reset(world: World, server: Server) -> Steps:
-    """Reset without the phase remove-etcd-member: files go in this order, etcd's data stays."""
+    """Reset without the phase remove-etcd-member: files go in this order; etcd's data and the CA stay."""
     yield world.seconds(1)
     server.stop_kubelet(world.now)
     server.pods.clear()
@@ -111,11 +111,8 @@ def reset(world: World, server: Server) -> Steps:
     disk.manifests.clear()
     disk.etcd_manifest, disk.kubelet_config = None, False
     yield world.seconds(0.3)
-    disk.ca, disk.ca_key, disk.certificates = None, False, False
-    yield world.seconds(0.3)
     disk.admin_conf = disk.kubelet_conf = False
     disk.bootstrap_token = None
-    disk.torn.clear()
 
 
 def _discover(world: World, box: Box) -> Steps:

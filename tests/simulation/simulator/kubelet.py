@@ -22,12 +22,13 @@ def service(world: World, server: Server) -> Steps:
         world.start_kubelet(server)
         return
     server.kubelet_active = True
-    for duty in (_pods, _certificate, _registration):
+    duties = [_certificate, _registration, *([_pods] if server.disk.manifests else [])]
+    for duty in duties:
         server.kubelet.append(world.clock.spawn(duty(world, server)))
 
 
 def _pods(world: World, server: Server) -> Steps:
-    """Start the static pods whose manifests are whole."""
+    """Start the static pods whose manifests are whole. Workers have none, and are many."""
     while True:
         yield Until(lambda: bool(_startable(world, server)))
         yield world.seconds(1.5)
@@ -38,8 +39,6 @@ def _pods(world: World, server: Server) -> Steps:
 
 
 def _startable(world: World, server: Server) -> set[str]:
-    if not server.disk.manifests:
-        return set()
     waiting = server.disk.pods - server.pods
     if "etcd" in waiting and not _etcd_can_start(world, server):
         waiting.discard("etcd")

@@ -57,7 +57,7 @@ class Properties:
         self._in_service: set[str] = set()
         self._faults = 0
         world.listeners.append(self._told)
-        world.clock.after_each.append(self.check)
+        world.clock.after_changes.append(self.check)
 
     def watch(self, fleet: SimulatedFleet) -> RunProperties:
         """Watch one run, too."""
@@ -88,19 +88,18 @@ class Properties:
         if self._faults:
             self._in_service.clear()
         serving = set()
+        registered_open = self._world.spec.control_plane.servers  # kubeadm marks them a moment later
         for cluster in self._world.etcds:
             for node in cluster.objects.nodes.values():
-                if node.server.kubelet_active and node.server.disk.node_credential and node.checked:
+                if not (node.server.kubelet_active and node.server.disk.node_credential):
+                    continue
+                if node.checked:
                     serving.add(node.name)
-                if STARTUP_TAINT not in node.taints and node.checked is False and self._opened(node.name):
+                elif STARTUP_TAINT not in node.taints and node.name not in registered_open:
                     raise AssertionError(f"{node.name} is open for pods before its smoke check")
         gone = self._in_service - serving
         assert not gone, f"{sorted(gone)} were taken out of service, and no fault did that"
         self._in_service = serving
-
-    def _opened(self, name: str) -> bool:
-        """kubeadm registers a control plane without taints and marks it a moment later."""
-        return name not in self._world.spec.control_plane.servers
 
     def _told(self, event: str, what: dict[str, Any]) -> None:
         handler = getattr(self, f"_on_{event}", None)

@@ -76,6 +76,12 @@ class Datacenter:
         run, decide = self._run(self.fleet())
         return operation.show(run, decide)
 
+    def outlive_locks(self) -> None:
+        """Let time pass until the locks of dead runs have expired."""
+        locks = [server.disk.lock for server in self.world.servers.values() if server.disk.lock]
+        left = max([lock["until"] - self.world.now for lock in locks], default=0)
+        self.world.clock.advance(max(0, left) + 1)
+
     def converge(self, attempts: int, pause: float = 30) -> list[Report]:
         """Provision until it is done, as an operator does: again after a while, so many times at most."""
         reports = []
@@ -83,7 +89,9 @@ class Datacenter:
             reports.append(self.provision())
             if reports[-1].ok:
                 break
-            self.world.clock.advance(self._pause(reports[-1], pause))
+            self.world.clock.advance(pause)
+            if reports[-1].locked_out:
+                self.outlive_locks()
         return reports
 
     @property
@@ -115,12 +123,6 @@ class Datacenter:
             return found
 
         return run, decide
-
-    def _pause(self, report: Report, pause: float) -> float:
-        """The lock of a dead run is there until it expires."""
-        locks = [server.disk.lock["until"] for server in self.world.servers.values() if server.disk.lock]
-        left = max([until - self.world.now for until in locks], default=0)
-        return max(pause, left + 1) if report.locked_out else pause
 
 
 def portrait(datacenter: Datacenter) -> dict[str, Any]:

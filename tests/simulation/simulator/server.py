@@ -10,7 +10,7 @@ from simulator.clock import Process
 
 UNREADABLE = "unreadable"
 FLUSHED_AFTER = 5.0
-_SEEN_WHOLE = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+TORN = 0.5
 STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
@@ -147,9 +147,10 @@ class Server:
         self.written.clear()
 
     def _tear(self, now: float, chance: random.Random) -> None:
-        fresh = [piece for piece, when in self.written.items() if now - when < FLUSHED_AFTER]
-        for piece in fresh:
-            if piece not in _SEEN_WHOLE and chance.random() < 0.5:
+        """Manifests stay whole: facts list them by name, so that a torn one is beyond any plan."""
+        fresh = {piece for piece, when in self.written.items() if now - when < FLUSHED_AFTER}
+        for piece in sorted(fresh - self.disk.manifests):
+            if chance.random() < TORN:
                 self.disk.torn.add(piece)
                 if piece == "ca":
                     self.disk.ca = UNREADABLE

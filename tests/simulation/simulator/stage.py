@@ -21,7 +21,7 @@ class Part:
     act: Act
     begins: float = 0
     frozen: tuple[float, float] = (FOREVER, FOREVER)
-    dies_after: float = FOREVER
+    dies: Callable[[], bool] = lambda: False  # noqa: E731
     fates: Fates = lambda call: Fate()
     result: Any = None
     fleet: SimulatedFleet | None = None
@@ -33,7 +33,7 @@ class Part:
     def wakes(self, now: float) -> float:
         """Return when it goes on."""
         begun = self.fleet is not None
-        wanted = now if begun and self.fleet and (self.fleet.heard or self.fleet.dead) else self.deadline
+        wanted = now if begun and self.fleet and self.fleet.heard else self.deadline
         start, end = self.frozen
         return end if start <= max(now, wanted) < end else wanted
 
@@ -73,7 +73,7 @@ class Stage:
         part.turn.acquire()
         try:
             part.fleet = SimulatedFleet(
-                self._world, part.dies_after, part.fates, lambda _, until: self._wait(part, until)
+                self._world, part.dies, part.fates, lambda _, until: self._wait(part, until)
             )
             part.result = part.act(part.fleet)
         except MasterCrashError:

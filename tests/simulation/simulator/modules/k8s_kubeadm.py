@@ -91,6 +91,9 @@ def reset(
     if here.disk.etcd_member is not None:
         world.tell("wiped", server=here.id)
         here.disk.etcd_member = None
+    yield world.seconds(0.2)
+    here.disk.ca, here.disk.ca_key, here.disk.certificates = None, False, False
+    here.disk.torn.clear()
     return {"changed": ["reset"]}
 
 

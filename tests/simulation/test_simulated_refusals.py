@@ -1,0 +1,88 @@
+"""What provision refuses to do, on simulated servers: nothing may be changed then."""
+
+import pytest
+from simulator.properties import HOUSEKEEPING, READ_ONLY
+from simulator.scenario import Datacenter, Shape, assert_converged
+
+DAY = 86400
+
+
+@pytest.fixture
+def cluster():
+    """A finished cluster."""
+    datacenter = Datacenter(Shape(3, 2))
+    assert datacenter.provision().ok
+    return datacenter
+
+
+def changes(fleet):
+    return [call.function for call in fleet.calls if call.function not in READ_ONLY | HOUSEKEEPING]
+
+
+@pytest.mark.parametrize("silent", ["cp-1", "cp-2", "cp-3"])
+def test_no_init_while_a_named_control_plane_is_silent(silent):
+    datacenter = Datacenter(Shape(3, 2))
+    datacenter.world.silence(silent, DAY)
+    fleet = datacenter.fleet()
+    report = datacenter.provision(fleet)
+    assert [f"{silent} did not answer" in refusal for refusal in report.plan.refusals] == [True]
+    assert changes(fleet) == []
+    assert datacenter.world.etcds == []
+
+
+def test_no_init_while_the_one_that_initialised_is_silent():
+    datacenter = Datacenter(Shape(3, 0, schedulable=True))
+    datacenter.world.listeners.append(
+        lambda event, _: datacenter.world.silence("cp-1", 500) if event == "kubeadm_starts" else None
+    )
+    assert not datacenter.provision().ok
+    datacenter.outlive_locks()
+    datacenter.world.listeners.pop()
+    assert "cp-1 did not answer" in datacenter.provision().plan.refusals[0]
+    datacenter.world.clock.advance(500)
+    assert datacenter.provision().ok
+    assert_converged(datacenter)
+
+
+def test_all_control_planes_reinstalled_under_living_workers_is_a_restore(cluster):
+    for server in cluster.spec.control_plane.servers:
+        cluster.world.reinstall(server)
+    fleet = cluster.fleet()
+    report = cluster.provision(fleet)
+    (refusal,) = report.plan.refusals
+    assert "w-1, w-2 still hold the credentials of a cluster" in refusal
+    assert "restore" in refusal
+    assert changes(fleet) == []
+
+
+def test_a_reinstalled_voter_is_left_alone(cluster):
+    cluster.world.reinstall("cp-2")
+    fleet = cluster.fleet()
+    report = cluster.provision(fleet)
+    assert list(report.plan.blocked) == ["cp-2"]
+    assert "quorum proof" in report.plan.blocked["cp-2"]
+    assert changes(fleet) == []
+
+
+def test_nothing_is_decided_about_control_planes_while_etcd_does_not_tell_its_members(cluster):
+    for server in cluster.spec.control_plane.servers:
+        cluster.world.mute_etcd(server, 100)
+    fleet = cluster.fleet()
+    report = cluster.provision(fleet)
+    assert "etcd did not tell its members" in report.plan.refusals[0]
+    assert changes(fleet) == []
+    cluster.world.clock.advance(100)
+    assert cluster.plan().converged
+
+
+def test_a_silent_member_has_nothing_to_join(cluster):
+    cluster.world.silence("w-1", DAY)
+    cluster.world.silence("cp-3", DAY)
+    assert cluster.plan().converged
+
+
+def test_a_reinstalled_worker_joins_under_its_old_name(cluster):
+    cluster.world.reinstall("w-1")
+    assert str(cluster.plan().steps[0]) == "forget_node w-1"
+    assert cluster.provision().ok
+    assert_converged(cluster)
