@@ -1,4 +1,4 @@
-"""The master dies at every single event of a provision; the next run ends it, with the same cluster. Simulated.
+"""The master dies at every event of a provision; the next run ends it, with the same cluster. Simulated.
 
 Jobs on the servers go on, kubeadm goes on, the lock stays until it expires.
 """

@@ -52,7 +52,7 @@ Waiter = Callable[["SimulatedFleet", float], None]
 class SimulatedFleet:
     """One run's connection to the simulated servers. Waiting for an answer is what lets time pass.
 
-    dies: asked after each event, whether the master dies there. fates: what becomes of each call. waits: how time
+    dies: asked after each event, whether the master dies. fates: what becomes of each call. waits: how time
     passes, where several runs share one world.
     """
 

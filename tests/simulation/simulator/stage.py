@@ -21,7 +21,7 @@ class Part:
     act: Act
     begins: float = 0
     frozen: tuple[float, float] = (FOREVER, FOREVER)
-    dies: Callable[[], bool] = lambda: False  # noqa: E731
+    dies: Callable[[], bool] = lambda: False
     fates: Fates = lambda call: Fate()
     result: Any = None
     fleet: SimulatedFleet | None = None
