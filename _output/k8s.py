@@ -26,6 +26,8 @@ def output(data: Any, **_kwargs: Any) -> str:
         return str(data)
     if "error" in data:
         return f"refused: {data['error']}" if data.get("retcode") == 2 else f"failed: {data['error']}"  # noqa: PLR2004
+    if "clusters" in data and data["view"] in OF_ONE_CLUSTER:
+        return "\n\n".join(output({"view": data["view"], **report}) for report in data["clusters"].values())
     return "\n".join(VIEWS[data["view"]](data))
 
 
@@ -86,8 +88,10 @@ def _status(data: Data) -> Iterator[str]:
 
 
 def _verify(data: Data) -> Iterator[str]:
+    yield f"{data['cluster']}:"
     for check in data["checks"]:
         yield f"{'ok  ' if check['ok'] else 'FAIL'} {check['what']:30} {check['detail']}"
 
 
+OF_ONE_CLUSTER = {"plan", "run", "verify"}
 VIEWS = {"validate": _validate, "plan": _plan, "run": _run, "status": _status, "verify": _verify}

@@ -16,7 +16,7 @@ from typing import Any
 
 from salt.utils.verify import valid_id
 
-from k8s_lifecycle.action import joins, operation, site, spool
+from k8s_lifecycle.action import joins, living, operation, site, spool
 from k8s_lifecycle.action.journal import Journal
 from k8s_lifecycle.action.observe import read_facts
 from k8s_lifecycle.action.progress import Progress
@@ -93,12 +93,14 @@ def validate(
 
 
 @_reports("plan")
-def plan(cluster: str) -> dict[str, Any]:
+def plan(
+    cluster: str | None = None, datacenter: str | None = None, environment: str | None = None
+) -> dict[str, Any]:
     """
     Show what :py:func:`k8s.provision` would do now, wave by wave, and why. Changes and locks nothing.
 
-    cluster
-        The name of the cluster.
+    cluster, datacenter, environment
+        Narrow to a cluster, or to those of a datacenter or an environment; all of them if left out.
 
     Exit code 0: nothing to do. 1: steps are to be done, or servers are blocked. 2: refused.
 
@@ -107,22 +109,27 @@ def plan(cluster: str) -> dict[str, Any]:
     .. code-block:: bash
 
         salt-run k8s.plan dc1-prod
+        salt-run k8s.plan datacenter=dc1 environment=staging
     """
-    run = _run(cluster, "plan")
-    found = operation.show(run, functools.partial(provisioning.plan, run.spec, assignments=run.assignments))
-    return {**found.to_dict(), "retcode": _retcode(bool(found.refusals), found.converged)}
+    return _of_each(_plan, cluster, datacenter, environment)
 
 
 @_reports("run")
-def provision(cluster: str, test: bool = False) -> dict[str, Any]:
+def provision(
+    cluster: str | None = None,
+    datacenter: str | None = None,
+    environment: str | None = None,
+    test: bool = False,
+) -> dict[str, Any]:
     """
     Turn the servers that a spec names into its cluster, and bring new ones into it.
 
     Observes, plans, acts and observes again until nothing is left to do. It may be interrupted at any
     moment and run again: it goes on from what it finds.
 
-    cluster
-        The name of the cluster.
+    cluster, datacenter, environment
+        Narrow to a cluster, or to those of a datacenter or an environment, which are provisioned one after
+        the other. One of them must be given.
     test
         ``True``: only show the plan, as :py:func:`k8s.plan` does.
 
@@ -132,13 +139,11 @@ def provision(cluster: str, test: bool = False) -> dict[str, Any]:
 
         salt-run k8s.provision dc1-prod
         salt-run k8s.provision dc1-prod test=True
+        salt-run k8s.provision datacenter=dc1 environment=staging
     """
-    run = _run(cluster, "provision", show=not test)
-    decide = functools.partial(provisioning.plan, run.spec, assignments=run.assignments)
-    if test:
-        found = operation.show(run, decide)
-        return {**found.to_dict(), "view": "plan", "retcode": _retcode(bool(found.refusals), True)}
-    return _reported(operation.carry_through(run, decide))
+    if not (cluster or datacenter or environment):
+        raise Failure("k8s.provision", "choosing clusters", "none was named", "name one, or datacenter=…")
+    return _of_each(_plan if test else _provision, cluster, datacenter, environment)
 
 
 @_reports("run")
@@ -158,7 +163,8 @@ def join(*servers: str) -> dict[str, Any]:
         salt-run k8s.join dc1-w-3 dc1-w-4
     """
     cluster = joins.cluster_of(_catalogue(), SaltFleet(__opts__).known(), servers)
-    return _reported(joins.carry_through(_run(cluster, "join", show=True), servers))
+    run = _run(cluster, "join", show=True)
+    return _carried(run, functools.partial(joins.carry_through, servers=servers))
 
 
 def ask_join(server: str) -> bool:
@@ -211,12 +217,14 @@ def status(
 
 
 @_reports("verify")
-def verify(cluster: str) -> dict[str, Any]:
+def verify(
+    cluster: str | None = None, datacenter: str | None = None, environment: str | None = None
+) -> dict[str, Any]:
     """
     Check that a cluster serves: nodes Ready, etcd voting, DNS and pod network from a pod on every node.
 
-    cluster
-        The name of the cluster.
+    cluster, datacenter, environment
+        Narrow to a cluster, or to those of a datacenter or an environment; all of them if left out.
 
     Exit code 0: every check passed. 1: one did not.
 
@@ -226,6 +234,42 @@ def verify(cluster: str) -> dict[str, Any]:
 
         salt-run k8s.verify dc1-prod
     """
+    return _of_each(_verify, cluster, datacenter, environment)
+
+
+def _of_each(
+    report: Callable[[str], dict[str, Any]],
+    cluster: str | None,
+    datacenter: str | None,
+    environment: str | None,
+) -> dict[str, Any]:
+    """Return the report on the one cluster that is named, or on each of those that match, by name."""
+    catalogue = _catalogue()
+    chosen = [spec.name for spec in catalogue.select(cluster, datacenter, environment)]
+    if catalogue.problems and not cluster:  # whether a broken spec matches is not known
+        raise specs.InvalidSpecError(catalogue.problems)
+    if not chosen:
+        remedy = "look at `salt-run k8s.validate`, which lists the clusters"
+        raise Failure("k8s", "choosing clusters", "no cluster matches", remedy)
+    if cluster:
+        return report(*chosen)
+    reports = {name: report(name) for name in chosen}
+    return {"clusters": reports, "retcode": max(each["retcode"] for each in reports.values())}
+
+
+def _plan(cluster: str) -> dict[str, Any]:
+    run = _run(cluster, "plan")
+    found = operation.show(run, functools.partial(provisioning.plan, run.spec, assignments=run.assignments))
+    return {**found.to_dict(), "view": "plan", "retcode": _retcode(bool(found.refusals), found.converged)}
+
+
+def _provision(cluster: str) -> dict[str, Any]:
+    run = _run(cluster, "provision", show=True)
+    decide = functools.partial(provisioning.plan, run.spec, assignments=run.assignments)
+    return _carried(run, functools.partial(operation.carry_through, decide=decide))
+
+
+def _verify(cluster: str) -> dict[str, Any]:
     run = _run(cluster, "verify")
     checks = Scheduler(run.fleet).run(verify_cluster(run))
     return {"cluster": cluster, "checks": checks, "retcode": 0 if all(check["ok"] for check in checks) else 1}
@@ -235,7 +279,9 @@ def _retcode(refused: bool, good: bool) -> int:
     return 2 if refused else 0 if good else 1
 
 
-def _reported(report: operation.Report) -> dict[str, Any]:
+def _carried(run: Run, carry_through: Callable[[Run], operation.Report]) -> dict[str, Any]:
+    with living.alive(site.runs(__opts__), run.id):
+        report = carry_through(run)
     retcode = 4 if report.locked_out else _retcode(bool(report.plan.refusals), report.ok)
     return {**report.to_dict(), "retcode": retcode}
 
@@ -251,7 +297,8 @@ def _run(cluster: str, name: str, show: bool = False) -> Run:
     ids = {*fleet.known(), *spec.control_plane.servers}
     found = {server: catalogue.assignment(server) for server in sorted(ids)}
     assignments = {server: place for server, place in found.items() if place and place.cluster == cluster}
-    run = Run(new_id(), name, operator(), spec, assignments, fleet)
+    is_dead = functools.partial(living.is_dead, site.runs(__opts__))
+    run = Run(new_id(), name, operator(), spec, assignments, fleet, is_dead=is_dead)
     if show:
         run.listeners = (
             Journal(site.journal(__opts__), cluster, run.id, run.who),

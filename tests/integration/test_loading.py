@@ -66,6 +66,14 @@ def test_commands_report_as_data_with_their_exit_code(master: SaltMaster) -> Non
     assert "there is no dc9-prod.yaml" in wrong.data["error"]
 
 
+def test_commands_narrow_by_datacenter_and_environment(master: SaltMaster) -> None:
+    nowhere = master.salt_run_cli().run("k8s.plan", "datacenter=dc7")
+    everywhere = master.salt_run_cli().run("k8s.provision")
+    assert (nowhere.returncode, everywhere.returncode) == (2, 2)
+    assert "no cluster matches" in nowhere.data["error"]
+    assert "none was named" in everywhere.data["error"]
+
+
 def test_the_pillar_is_given_by_minion_id(ask: Ask, worker: SaltMinion) -> None:
     ask(worker, "saltutil.refresh_pillar", wait=True)
     place = ask(worker, "pillar.raw", "k8s")

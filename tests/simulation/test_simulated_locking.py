@@ -45,6 +45,14 @@ def test_run_again_at_once_a_dead_run_is_named_with_the_seconds_it_has_left(data
     assert datacenter.provision().ok
 
 
+def test_run_again_at_once_on_the_master_that_knows_it_dead_a_run_takes_over(datacenter):
+    with pytest.raises(MasterCrashError):
+        datacenter.provision(datacenter.fleet(dies=fleet.after(100)))
+    datacenter.dead.add("run-1")
+    assert datacenter.provision().ok
+    assert_converged(datacenter)
+
+
 @pytest.mark.parametrize("frozen_at", [15.0, 25.0, 35.0, 45.0, 55.0, 65.0])
 def test_a_run_that_was_frozen_past_its_lock_is_refused_by_the_servers(datacenter, frozen_at):
     late = frozen_at + lock.SECONDS + 5

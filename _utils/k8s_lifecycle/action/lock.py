@@ -4,12 +4,13 @@ Each control plane server keeps the lock in a file of its own and, where its API
 Lease. A run holds the lock when every server that answered gave it and, together, they are either the
 cluster (a Lease) or a majority of the control plane. The lock expires; what protects a server from a run that
 outlived it is the fencing number that every change carries
-(https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html).
+(https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html). The lock of a run that this
+master knows to have been cut off is given back in its name at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from k8s_lifecycle.action.fleet import Answer, Call
@@ -30,6 +31,10 @@ def acquire(run: Run) -> Task:
     fence = run.facts.fence + 1
     run.keepers = [server for server in run.spec.control_plane.servers if server in run.facts.servers]
     answers = yield _claims(run, fence)
+    if dead := {holder for holder, _, _ in _others(run, answers) if run.knows_dead(holder)}:
+        run.tell("takes_over", holders=sorted(dead))
+        yield [call for holder in dead for call in _releases(run, holder)]
+        answers = yield _claims(run, fence)
     if _held(run, answers):
         run.fence = fence
         run.tell("locked", fence=fence)
@@ -69,8 +74,12 @@ def release(run: Run) -> Task:
     run.fence = 0
     while run.renewing:
         yield Sleep(0.2)
-    arguments = {"cluster": run.spec.name, "run": run.holder}
-    yield [Call(server, "k8s_lock.release", arguments, 30) for server in run.keepers]
+    yield _releases(run, run.holder)
+
+
+def _releases(run: Run, holder: str) -> list[Call]:
+    arguments = {"cluster": run.spec.name, "run": holder}
+    return [Call(server, "k8s_lock.release", arguments, 30) for server in run.keepers]
 
 
 def _claims(run: Run, fence: int) -> list[Call]:
@@ -90,14 +99,20 @@ def _taken(answers: Sequence[Answer]) -> bool:
     return any(answer.ok and not answer.value["mine"] for answer in answers)
 
 
-def _holder(run: Run, answers: Sequence[Answer]) -> str:
+def _others(run: Run, answers: Sequence[Answer]) -> Iterator[tuple[str, str, float]]:
+    """Yield who else holds the lock, on which server that was seen, and for how long at most."""
     for answer in answers:
         claims: list[dict[str, Any] | None] = (
             [answer.value["lease"], answer.value["server"]] if answer.ok else []
         )
         for claim in claims:
             if claim and claim["holder"] != run.holder:
-                left = f"for at most {claim['seconds_left']:.0f} s more unless renewed"
-                return f"held by {claim['holder']} (seen on {answer.server}, {left})"
+                yield claim["holder"], answer.server, claim["seconds_left"]
+
+
+def _holder(run: Run, answers: Sequence[Answer]) -> str:
+    for holder, server, seconds in _others(run, answers):
+        left = f"for at most {seconds:.0f} s more unless renewed"
+        return f"held by {holder} (seen on {server}, {left})"
     silent = [f"{answer.server}: {answer.error}" for answer in answers if not answer.ok]
     return "no majority of the control plane servers gave it: " + ("; ".join(silent) or "none answered")

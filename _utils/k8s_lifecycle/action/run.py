@@ -44,6 +44,7 @@ class Run:
 
     fence: the fencing number of the lock; 0 until it is held. keepers: the servers that keep the lock.
     renewing: whether a renewal of it is under way.
+    is_dead: whether the run of an id was one of this master and was cut off.
     code: which code a server must have. facts: the latest observation.
     """
 
@@ -57,6 +58,7 @@ class Run:
     fence: int = 0
     keepers: list[str] = field(default_factory=list)
     renewing: bool = False
+    is_dead: Callable[[str], bool] = lambda run: False
     code: str = field(default_factory=fingerprint)
     facts: Facts = field(default_factory=lambda: Facts({}))
 
@@ -64,6 +66,11 @@ class Run:
     def holder(self) -> str:
         """How this run is named in locks and in the message of whom it keeps out."""
         return f"{self.operation} {self.id} by {self.who}"
+
+    def knows_dead(self, holder: str) -> bool:
+        """Whether a holder of the lock is a run that this master knows to have been cut off."""
+        operation, _, rest = holder.partition(" ")
+        return bool(operation) and self.is_dead(rest.partition(" ")[0])
 
     def tell(self, event: str, **what: Any) -> None:
         """Tell the journal and the progress display what happens."""

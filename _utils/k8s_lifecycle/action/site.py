@@ -28,6 +28,11 @@ def journal(opts: Mapping[str, Any]) -> Path:
     return Path(opts["cachedir"]) / "k8s" / "journal"
 
 
+def runs(opts: Mapping[str, Any]) -> Path:
+    """Return the directory in which the runs of this master show that they are alive."""
+    return Path(opts["cachedir"]) / "k8s" / "runs"
+
+
 def asks(opts: Mapping[str, Any]) -> Path:
     """Return the directory in which servers that ask to join are noted."""
     return Path(opts["cachedir"]) / "k8s" / "asks"

@@ -42,7 +42,10 @@ class Shape:
 
 @dataclass
 class Datacenter:
-    """A world of one shape, its properties, its runs. ended: the holders of runs that were not killed."""
+    """A world of one shape, its properties, its runs.
+
+    ended: the holders of runs that were not killed. dead: the runs that their master knows to be cut off.
+    """
 
     shape: Shape
     seed: int = 0
@@ -50,6 +53,7 @@ class Datacenter:
     tears: bool = False
     runs: int = 0
     ended: list[str] = field(default_factory=list)
+    dead: set[str] = field(default_factory=set)
     spec: Spec = field(init=False)
     world: World = field(init=False)
     properties: Properties = field(init=False)
@@ -114,6 +118,7 @@ class Datacenter:
             assignments,
             fleet,
             listeners=(watch.told,),
+            is_dead=self.dead.__contains__,
             code="simulated",
         )
 
