@@ -44,13 +44,14 @@ def look(api: Api, token_id: str, now: float) -> bool:
         print(f"token {token_id}: its time is up; revoked")
         return False
     for request in approval.requests(api, csr.CLIENT):
-        if csr.pending(request) and csr.comes_by(request, token_id):
-            _decide(api, token_id, secret, request)
+        ours = csr.pending(request) and csr.comes_by(request, token_id)
+        if ours and _decides(api, token_id, secret, request):
             break  # the Secret changed: what comes next is held against its new version
     return True
 
 
-def _decide(api: Api, token_id: str, secret: Json, request: Json) -> None:
+def _decides(api: Api, token_id: str, secret: Json, request: Json) -> bool:
+    """Approve a request if it is the admission's; return whether the admission was used by now."""
     name, annotations = request["metadata"]["name"], secret["metadata"]["annotations"]
     node, used_by = annotations[NODE], annotations.get(USED_BY, name)
     objections = csr.objections_to_client(request, token_id, node)
@@ -58,14 +59,15 @@ def _decide(api: Api, token_id: str, secret: Json, request: Json) -> None:
         objections.append(f"the admission was used by {used_by}")
     if objections:
         print(f"token {token_id}: {name} is not approved: {'; '.join(objections)}")
-        return
+        return False
     try:
         mark = {"resourceVersion": secret["metadata"]["resourceVersion"], "annotations": {USED_BY: name}}
         api.merge(bootstrap_token.path(token_id), {"metadata": mark})
     except ConflictError:  # another approver was first
-        return
+        return True
     approval.approve(api, request, f"admission of {annotations[MINION]} as {node}")
     print(f"token {token_id}: {name} of {node} approved")
+    return True
 
 
 if __name__ == "__main__":

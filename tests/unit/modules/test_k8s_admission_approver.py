@@ -65,6 +65,13 @@ def test_never_approves_a_second_one(api):
     assert approved(api) == {"csr-1"}
 
 
+def test_a_request_for_another_node_does_not_stand_in_the_way(api):
+    add(api, "a-foreign-one", request=request("system:node:dc1-w-2"))
+    add(api, "csr-1")
+    look(api)
+    assert approved(api) == {"csr-1"}
+
+
 def test_of_two_at_once_one_gets_it(api):
     add(api, "csr-1")
     add(api, "csr-2")
