@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     command("start", commands.start, "boot a server that is off", "server")
     command("stop", commands.stop, "shut a server down in order", "server")
     command("kill", commands.kill, "cut a server's power", "server")
+    command("reinstall", commands.reinstall, "put a new disk into a server; its key stays", "server")
     command("freeze", commands.freeze, "stop every process of a server where it stands", "server")
     command("thaw", commands.thaw, "let a frozen server go on", "server")
     command("cut", commands.cut, "drop all traffic between two servers or datacenters", "one", "other")

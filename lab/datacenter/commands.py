@@ -60,6 +60,11 @@ def kill(options: Namespace) -> None:
     control_groups.kill(_server(options).id)
 
 
+def reinstall(options: Namespace) -> None:
+    """Put a new disk into a server, as a reinstallation does; the master knows its key."""
+    lab.reinstall(_server(options), say)
+
+
 def freeze(options: Namespace) -> None:
     """Stop every process of a server where it stands."""
     control_groups.freeze(_running(options).id)

@@ -50,6 +50,15 @@ def add(new: Server, say: Say) -> None:
         _bring_up([new], layout, say)
 
 
+def reinstall(known: Server, say: Say) -> None:
+    """Cut a server's power, throw its disk away, and bring it up on a new one."""
+    with exclusive(LOCK, "lab/dc reinstall"):
+        layout = state.current_layout()
+        control_groups.kill(known.id)
+        shutil.rmtree(disk.directory(known), ignore_errors=True)
+        _bring_up([known], layout, say)
+
+
 def start_all(servers: Iterable[Server], layout: Layout, say: Say) -> None:
     """Start the servers that are off, all at once, and wait until each has booted."""
     off = [each for each in servers if server.leader(each) is None]

@@ -108,6 +108,15 @@ def test_power_cut_keeps_the_disk_and_ends_every_process(one: Lab) -> None:
     wait_until(f"{SERVER} answers Salt after its power cut", lambda: answers(one), 60)
 
 
+def test_a_reinstalled_server_has_a_new_disk(one: Lab) -> None:
+    machine_id = one("exec", SERVER, "--", "cat", "/etc/machine-id").stdout
+    one("exec", SERVER, "--", "touch", "/root/file")
+    one("reinstall", SERVER)
+    assert one("exec", SERVER, "--", "test", "-e", "/root/file", check=False).returncode == 1
+    assert one("exec", SERVER, "--", "cat", "/etc/machine-id").stdout != machine_id
+    assert answers(one)
+
+
 def test_stop_and_start(one: Lab) -> None:
     before = boot(one)
     one("stop", SERVER)
