@@ -5,7 +5,7 @@ LAB := lab/dc
 RUN := $(VENV)/bin
 KUBECTL := kubectl --kubeconfig /etc/kubernetes/admin.conf
 
-.PHONY: help check lint types unit simulation integration lab test demo demo-down docs
+.PHONY: help check lint types unit simulation integration lab test bench demo demo-down docs
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ lab: $(VENV)/ready ## Real clusters on real servers: root, 2 cores, 24 GiB
 	$(RUN)/pytest -q -rs tests/lab
 
 test: check integration lab ## All of it, also on a fresh machine; in CI nothing is left out
+
+bench: $(VENV)/ready ## What provision costs over the bare commands, and a no-op over test.ping: build/bench.json
+	$(RUN)/python tests/bench
 
 demo: ## Two datacenters from nothing, with a real cluster in each
 	$(LAB) build
