@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,10 +53,51 @@ class Lab:
         config = ("--kubeconfig", "/etc/kubernetes/admin.conf")
         return self("exec", server, "--", "kubectl", *config, *words, check=check).stdout
 
+    def salt(self, server: str, function: str, *words: str) -> Any:
+        """Run an execution function on one server and return what it returned."""
+        done = self("salt", server, function, *words, "--out=json", "--static", check=False)
+        said = done.stdout
+        if server not in (found := json.loads(said[said.index("{") :]) if "{" in said else {}):
+            pytest.fail(f"salt {server} {function}: {done.returncode}\n{said[-4000:]}\n{done.stderr[-4000:]}")
+        return found[server]
+
+    def salts(self, servers: list[str], function: str, *words: str) -> dict[str, Any]:
+        """Run an execution function on several servers at once and return what each returned."""
+        done = self("salt", "-L", ",".join(servers), function, *words, "--out=json", "--static", check=False)
+        found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+        return found
+
     def nodes(self, server: str) -> dict[str, dict[str, Any]]:
         """Return the Node objects by name."""
         found = json.loads(self.kubectl(server, "get", "nodes", "-o", "json"))["items"]
         return {node["metadata"]["name"]: node for node in found}
+
+
+def own_layout(name: str, directory: Path, **changes: Any) -> Path:
+    """Write a copy of a layout with a copy of its pillar, which the test may change; return its path."""
+    kept = ROOT / "lab/layouts"
+    layout = yaml.safe_load((kept / f"{name}.yaml").read_text())
+    paths = {
+        key: str((kept / layout[key]).resolve())
+        for key in ("master_config", "minion_config")
+        if key in layout
+    }
+    pillar = shutil.copytree(kept / layout["pillar"], directory / "pillar")
+    path = directory / f"{name}.yaml"
+    path.write_text(yaml.safe_dump({**layout, **paths, "pillar": str(pillar), **changes}))
+    return path
+
+
+def change_spec(layout: Path, cluster: str, setting: str, value: Any) -> None:
+    """Set one setting of a cluster's spec, named by its path, in the pillar of an own layout."""
+    path = layout.parent / f"pillar/clusters/{cluster}.yaml"
+    spec = yaml.safe_load(path.read_text())
+    *parents, name = setting.split(".")
+    within = spec
+    for parent in parents:
+        within = within.setdefault(parent, {})
+    within[name] = value
+    path.write_text(yaml.safe_dump(spec))
 
 
 def is_ready(node: dict[str, Any]) -> bool:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from lab_session import ROOT, Lab, is_ready, wait_until
+from lab_session import Lab, change_spec, is_ready, own_layout, wait_until
 
 CLUSTER, CONTROL_PLANE = "dc2-prod", "dc2-cp-1"
 RUNNING, NEWER = "1.36.3", "1.37.2"
@@ -27,28 +24,16 @@ def _own_lab() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def site(built: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A cluster of one control plane, and a newer version in its pillar."""
-    directory = tmp_path_factory.mktemp("joining")
-    pillar = shutil.copytree(ROOT / "lab/pillar", directory / "pillar")
-    layout = yaml.safe_load((ROOT / "lab/layouts/joining.yaml").read_text())
-    layout["pillar"] = str(pillar)
-    for name in ("master_config", "minion_config"):
-        layout[name] = str((ROOT / "lab/layouts" / layout[name]).resolve())
-    (directory / "joining.yaml").write_text(yaml.safe_dump(layout))
-    write_version(pillar, RUNNING)
+    layout = own_layout("joining", tmp_path_factory.mktemp("joining"))
+    change_spec(layout, CLUSTER, "kubernetes.version", RUNNING)
     built("down")
     try:
-        built("up", str(directory / "joining.yaml"))
+        built("up", str(layout))
         built.run("k8s.provision", CLUSTER)
-        write_version(pillar, NEWER)
+        change_spec(layout, CLUSTER, "kubernetes.version", NEWER)
         yield built
     finally:
         built("down")
-
-
-def write_version(pillar: Path, version: str) -> None:
-    path = pillar / f"clusters/{CLUSTER}.yaml"
-    spec = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump(spec | {"kubernetes": {"version": version}}))
 
 
 def add(lab: Lab, server: str, number: int, role: str = "worker") -> None:
@@ -71,18 +56,13 @@ def wait_until_settled(lab: Lab, *servers: str) -> None:
 
 
 def asks(lab: Lab, server: str) -> bool:
-    said: bool = salt(lab, server, "k8s_node.standing")["asks"]
+    said: bool = lab.salt(server, "k8s_node.standing")["asks"]
     return said
-
-
-def salt(lab: Lab, server: str, *words: str) -> Any:
-    done = lab("salt", server, *words, "--out=json", "--static", check=False)
-    return json.loads(done.stdout[done.stdout.index("{") :])[server]
 
 
 def joined(lab: Lab, server: str) -> dict[str, Any]:
     """The result of the state k8s-joined in a highstate."""
-    states = salt(lab, server, "state.highstate", "queue=True")
+    states = lab.salt(server, "state.highstate", "queue=True")
     return next(state for state in states.values() if state["__id__"] == "k8s-joined")
 
 
@@ -106,9 +86,9 @@ def test_a_new_server_joins_with_the_version_of_the_running_cluster(site: Lab) -
 
 
 def test_its_highstate_has_nothing_to_do_then(site: Lab) -> None:
-    states = salt(site, "dc2-w-1", "state.highstate")
+    states = site.salt("dc2-w-1", "state.highstate")
     assert {state["__id__"] for state in states.values() if state["changes"]} == set()
-    assert salt(site, "dc2-w-1", "schedule.list", "return_yaml=False") in ({}, {"schedule": {}})
+    assert site.salt("dc2-w-1", "schedule.list", "return_yaml=False") in ({}, {"schedule": {}})
 
 
 def test_servers_that_ask_together_are_joined_by_one_run(site: Lab) -> None:
@@ -116,7 +96,7 @@ def test_servers_that_ask_together_are_joined_by_one_run(site: Lab) -> None:
     add(site, "dc2-w-2", 22)
     add(site, "dc2-w-3", 23)
     for server in ("dc2-w-2", "dc2-w-3"):
-        salt(site, server, "k8s_node.ask", "now=True")
+        site.salt(server, "k8s_node.ask", "now=True")
     wait_for_nodes(site, "dc2-w-2", "dc2-w-3")
     wait_until_settled(site, "dc2-w-2", "dc2-w-3")
     assert len(runs(site)) - before <= 2

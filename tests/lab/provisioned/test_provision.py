@@ -1,0 +1,57 @@
+"""Bare servers become a highly available cluster, and stay what they are."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lab_session import Lab, is_ready
+
+CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
+WORKERS = ["dc1-w-1", "dc1-w-2"]
+
+
+def steps(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(step["verb"], step["server"]) for wave in plan["waves"] for step in wave["steps"]]
+
+
+def test_provision_does_what_the_plan_listed(planned: dict[str, Any], provisioned: dict[str, Any]) -> None:
+    did = [(step["verb"], step["server"]) for step in provisioned["steps"]]
+    assert planned["retcode"] == 1
+    assert sorted(did) == sorted(steps(planned))
+
+
+def test_every_node_is_ready(demo: Lab, provisioned: dict[str, Any]) -> None:
+    nodes = demo.nodes("dc1-cp-1")
+    assert sorted(nodes) == sorted(CONTROL_PLANES + WORKERS)
+    assert all(is_ready(node) for node in nodes.values())
+    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes.values()} == {"v1.37.2"}
+    assert not [
+        taint
+        for node in nodes.values()
+        for taint in node["spec"].get("taints", [])
+        if "startup" in taint["key"]
+    ]
+
+
+def test_three_etcd_members_vote(demo: Lab, provisioned: dict[str, Any]) -> None:
+    said = demo("salt", "dc1-cp-2", "k8s_etcd.members", "--out=json", "--static").stdout
+    members = json.loads(said)["dc1-cp-2"]["members"]
+    assert sorted(member["name"] for member in members) == CONTROL_PLANES
+    assert all(member["healthy"] and not member["learner"] for member in members)
+
+
+def test_verify_finds_it_serving(demo: Lab, provisioned: dict[str, Any]) -> None:
+    assert all(check["ok"] for check in demo.run("k8s.verify", "dc1-prod")["checks"])
+
+
+def test_logs_and_exec_work_with_verified_kubelets(demo: Lab, provisioned: dict[str, Any]) -> None:
+    pods = json.loads(
+        demo.kubectl("dc1-cp-1", "-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-proxy", "-o", "json")
+    )["items"]
+    assert len(pods) == len(CONTROL_PLANES + WORKERS)
+    for pod in pods:
+        name = pod["metadata"]["name"]
+        assert demo.kubectl("dc1-cp-1", "-n", "kube-system", "logs", "--tail=1", name)
+        said = demo.kubectl("dc1-cp-1", "-n", "kube-system", "exec", name, "--", "kube-proxy", "--version")
+        assert "v1.37.2" in said

@@ -1,0 +1,40 @@
+"""The API answers on the virtual address, also when the server that holds it loses its power."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab_session import Lab, wait_until
+
+CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
+# A worker has no curl; the Python that Salt brings asks as well.
+ASK = """
+import ssl, urllib.request
+urllib.request.urlopen(
+    "https://api.dc1-prod.lab:8443/readyz", timeout=2, context=ssl._create_unverified_context()
+)
+"""
+
+
+def answers(lab: Lab, server: str) -> bool:
+    return (
+        lab("exec", server, "--", "/opt/saltstack/salt/bin/python3", "-c", ASK, check=False).returncode == 0
+    )
+
+
+def test_the_virtual_address_survives_its_holders_power_cut(demo: Lab, provisioned: dict[str, Any]) -> None:
+    assert answers(demo, "dc1-w-1")
+    holder = next(
+        server
+        for server in CONTROL_PLANES
+        if "10.11.0.100/" in demo("exec", server, "--", "ip", "-4", "addr").stdout
+    )
+    demo("kill", holder)
+    wait_until("the API answers on the virtual address", lambda: answers(demo, "dc1-w-1"), 15, every=0.2)
+    demo("start", holder)
+    wait_until(
+        "the cluster is healthy again",
+        lambda: demo.run("k8s.status", "dc1-prod", check=False)["retcode"] == 0,
+        180,
+        every=5,
+    )

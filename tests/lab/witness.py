@@ -1,0 +1,127 @@
+"""Whoever could overhear a lab: on the event bus, by command lines, in logs, caches and readable files."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from lab_session import ROOT, Lab
+
+BODY = 40
+PYTHON = "/opt/saltstack/salt/bin/python3"
+SCRIPT = Path(__file__).with_name("search_server.py").read_text()
+KEYS = """
+find /etc/kubernetes /var/lib/kubelet/pki -type f '(' -name '*.key' -o -name '*.pem' -o -name '*.conf' ')' \\
+    -exec cat {} +
+"""
+PLANT = """
+umask 022
+cat /var/lib/kubelet/pki/kubelet-client-current.pem > /opt/planted
+echo abcdef.0123456789abcdef > /var/log/planted
+"""
+
+# A bootstrap token, and what each PEM of a private key and each kubeconfig has.
+SHAPES = [
+    rb"(?<![\w.])[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.])",
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\\n|\s)+[A-Za-z0-9+/]{40}",
+    rb"client-key-data\W{1,4}[A-Za-z0-9+/]{40}",
+]
+
+
+class Witness:
+    """Records the event bus and every command line while it is entered; searches the servers afterwards."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._servers = [row.split()[0] for row in lab("status").stdout.splitlines()[1:] if row.strip()]
+        self._bus = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+        self._commands: set[bytes] = set()
+        self._ended = threading.Event()
+        self._listener: subprocess.Popen[bytes] | None = None
+        self._threads = [threading.Thread(target=each) for each in (self._listen, self._look)]
+
+    def __enter__(self) -> Witness:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        if self._listener:
+            self._listener.kill()
+        for thread in self._threads:
+            thread.join()
+        self._bus.close()
+
+    def found(self) -> list[str]:
+        """Return where secrets are to be seen: of this moment's servers by content, of all by their shape."""
+        own = self._needles()
+        found = []
+        self._bus.seek(0)
+        for where, text in (("event bus", self._bus.read()), ("command line", b"\n".join(self._commands))):
+            found += [f"{where}: {what}" for what in seen(text, own, SHAPES)]
+        for server in self._servers:
+            found += [f"{server}: {line}" for line in self._search(server, own)]
+        return found
+
+    def finds_what_is_planted(self) -> bool:
+        """Plant a key where everyone can read it, and a token in a log: are both found?"""
+        worker = next(server for server in self._servers if "-w-" in server)
+        self._lab("exec", worker, "--", "sh", "-c", PLANT)
+        lines = self._search(worker, self._needles())
+        self._lab("exec", worker, "--", "rm", "/opt/planted", "/var/log/planted")
+        return {line.split(":")[0] for line in lines} == {"/opt/planted", "/var/log/planted"}
+
+    def _needles(self) -> list[str]:
+        """Return a part of every private key there is, as it is and as a kubeconfig encodes it."""
+        pems = "".join(
+            self._lab("exec", server, "--", "sh", "-c", KEYS, check=False).stdout for server in self._servers
+        )
+        encoded = re.findall(r"client-key-data: (\S+)", pems)
+        pems += "".join(base64.b64decode(one).decode() for one in encoded)
+        bodies = re.findall(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n(\S+)\n(\S*)", pems)
+        keys = [(first + second)[BODY : 2 * BODY] for first, second in bodies]
+        return sorted({*keys, *(one[2 * BODY : 3 * BODY] for one in encoded)})
+
+    def _search(self, server: str, own: list[str]) -> list[str]:
+        question = json.dumps({"needles": own, "shapes": [shape.decode() for shape in SHAPES]})
+        done = subprocess.run(
+            [ROOT / "lab/dc", "exec", server, "--", PYTHON, "-c", SCRIPT],
+            input=question, capture_output=True, text=True, timeout=300, check=True,
+        )  # fmt: skip
+        return done.stdout.splitlines()
+
+    def _listen(self) -> None:
+        """Record the event bus; again after each power cut of the master."""
+        while not self._ended.wait(0.5):
+            command = [ROOT / "lab/dc", "salt-run", "state.event"]
+            self._listener = subprocess.Popen(command, stdout=self._bus, stderr=subprocess.DEVNULL)
+            self._listener.wait()
+
+    def _look(self) -> None:
+        """Remember the command line of every process on this machine, which is every server's."""
+        known: set[str] = set()
+        while not self._ended.wait(0.1):
+            now = {path.name for path in Path("/proc").glob("[0-9]*")}
+            for process in now - known:
+                try:
+                    self._commands.add(Path("/proc", process, "cmdline").read_bytes().replace(b"\0", b" "))
+                except OSError:
+                    continue
+            known = now
+
+
+def seen(text: bytes, needles: list[str], shapes: list[bytes]) -> list[str]:
+    """Return which secrets a text has: what tells enough to look for it, and not the secret."""
+    found = [f"a private key, at byte {text.find(key.encode())}" for key in needles if key.encode() in text]
+    for shape in shapes:
+        found += [f"{one.group()[:8]!r}... at byte {one.start()}" for one in re.finditer(shape, text)]
+    return found
