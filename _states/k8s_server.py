@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from k8s_lifecycle.server import dpkg, listeners, packages, python_client, services, swap
 from k8s_lifecycle.server import kernel as kernels
-from k8s_lifecycle.server import listeners, packages, python_client, services, swap
 
 __virtualname__ = "k8s_server"
 __opts__: dict[str, Any]
@@ -53,6 +53,15 @@ def bare(name: str) -> dict[str, Any]:
     if __salt__["k8s_server.bare"]():
         return _answer(name, True, "the server is no node")
     return _answer(name, False, "kubeadm came to this server after this run began — run it again")
+
+
+def dpkg_finished(name: str) -> dict[str, Any]:
+    """Finish what a dpkg that was cut off has left half-way: apt refuses to go on from it."""
+
+    def differences() -> Changes:
+        return {package: {"old": state, "new": "installed"} for package, state in dpkg.half_way().items()}
+
+    return _converged(name, differences, lambda _: dpkg.finish(), "no package is half-way")
 
 
 def packages_held(name: str, held: Sequence[str]) -> dict[str, Any]:

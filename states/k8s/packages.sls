@@ -9,6 +9,12 @@ k8s-package-pins:
 k8s-bare-for-packages:
   k8s_server.bare
 
+k8s-dpkg:
+  k8s_server.dpkg_finished:
+    - require:
+      - k8s_server: k8s-bare-for-packages
+      - file: k8s-package-pins
+
 k8s-packages:
   pkg.installed:
     - pkgs:
@@ -22,8 +28,7 @@ k8s-packages:
     - install_recommends: False
     - update_holds: True
     - require:
-      - k8s_server: k8s-bare-for-packages
-      - file: k8s-package-pins
+      - k8s_server: k8s-dpkg
 
 k8s-packages-held:
   k8s_server.packages_held:

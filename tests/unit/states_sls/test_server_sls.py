@@ -34,7 +34,13 @@ SPEC = {
     "time_servers": ["ntp.example"],
 }
 # States that reach into a running node: no highstate may have one of these for it.
-INTRUSIVE = {"pkg.installed", "k8s_server.packages_held", "service.enabled", "k8s_server.python_package"}
+INTRUSIVE = {
+    "pkg.installed",
+    "k8s_server.dpkg_finished",
+    "k8s_server.packages_held",
+    "service.enabled",
+    "k8s_server.python_package",
+}
 
 
 @pytest.fixture(scope="module")
