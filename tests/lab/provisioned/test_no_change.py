@@ -23,11 +23,13 @@ LIVING = (
     "/var/lib/kubelet/pods",
 )
 PROGRAMS = (
-    "chronyd,containerd,coredns,etcd,flanneld,haproxy,keepalived,kube-apiserver,kube-controller,kube-proxy,"
-    "kube-scheduler,kubelet"
+    "chronyd|containerd|coredns|etcd|flanneld|haproxy|keepalived|kube-apiserver|kube-controller|kube-proxy|"
+    "kube-scheduler|kubelet"
 )
+# Process id, program, and when it started in ticks since boot: the time of day that ps makes of those differs
+# by a second from one look to the next.
 TRACES = f"""
-ps -C {PROGRAMS} -o pid=,comm=,lstart=
+pgrep --exact '{PROGRAMS}' | while read -r process; do cut -d ' ' -f 1,2,22 "/proc/$process/stat"; done
 dpkg-query --show
 ctr --namespace k8s.io containers ls --quiet | sort
 """
@@ -46,29 +48,30 @@ def is_healthy(lab: Lab) -> bool:
 
 def test_and_nothing_at_all_is_changed(demo: Lab, provisioned: dict[str, Any]) -> None:
     """No file, process, container, nor object but leases, events and what kubelets say of their nodes."""
-    before = {server: traces(demo, server) for server in SERVERS}, objects(demo)
+    before, objects_before = all_traces(demo, SERVERS), objects(demo)
     for server in SERVERS:
         demo("exec", server, "--", "touch", "/run/before")
     assert demo.run("k8s.provision", "dc1-prod")["steps"] == []
     for server in SERVERS:
         changed = demo("exec", server, "--", "find", *LASTING, "-xdev", "-newer", "/run/before").stdout
         assert [path for path in changed.splitlines() if not path.startswith(LIVING)] == []
-    assert ({server: traces(demo, server) for server in SERVERS}, objects(demo)) == before
+    assert differences(before, all_traces(demo, SERVERS)) == []
+    assert differences(objects_before, objects(demo)) == []
 
 
 def test_highstate_changes_nothing_either(demo: Lab, provisioned: dict[str, Any]) -> None:
-    before = {server: traces(demo, server) for server in SERVERS}
+    before = all_traces(demo, SERVERS)
     for server, states in demo.salts(SERVERS, "state.highstate").items():
         assert isinstance(states, dict), (server, states)
         assert {name: state["changes"] for name, state in states.items() if state["changes"]} == {}
         assert all(state["result"] is True for state in states.values()), server
-    assert {server: traces(demo, server) for server in SERVERS} == before
+    assert differences(before, all_traces(demo, SERVERS)) == []
 
 
 def test_another_version_in_the_pillar_is_reported_by_highstate_and_moves_nothing(
     demo: Lab, own: Path, provisioned: dict[str, Any]
 ) -> None:
-    before = {server: traces(demo, server) for server in NODES}
+    before = all_traces(demo, NODES)
     change_spec(own, "dc1-prod", "kubernetes.version", "1.36.3")
     try:
         returned = demo.salts(NODES, "state.highstate")
@@ -85,13 +88,22 @@ def test_another_version_in_the_pillar_is_reported_by_highstate_and_moves_nothin
     assert plan["notes"] == [
         "the cluster runs 1.37.2, the spec asks for 1.36.3: provision never upgrades",
     ]
-    assert {server: traces(demo, server) for server in NODES} == before
+    assert differences(before, all_traces(demo, NODES)) == []
 
 
-def traces(lab: Lab, server: str) -> list[str]:
-    """The processes of a server, its packages, its containers."""
-    said: str = lab("exec", server, "--", "sh", "-c", TRACES).stdout
-    return said.splitlines()
+def all_traces(lab: Lab, servers: list[str]) -> dict[str, Any]:
+    """The processes of servers, their packages, their containers; the server with each line of them."""
+    texts = {server: lab("exec", server, "--", "sh", "-c", TRACES).stdout for server in servers}
+    return {f"{server}: {line}": None for server, text in texts.items() for line in text.splitlines()}
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What was added, removed or changed."""
+    return sorted(
+        f"{what}: {before.get(what)} -> {after.get(what)}"
+        for what in before.keys() | after.keys()
+        if (what in before, before.get(what)) != (what in after, after.get(what))
+    )
 
 
 def objects(lab: Lab) -> dict[str, Any]:
