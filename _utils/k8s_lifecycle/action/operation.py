@@ -92,5 +92,5 @@ def _converge(run: Run, decide: Decide, report: Report) -> Task:
 
 def _plan(run: Run, decide: Decide) -> Task:
     plan = decide((yield from read_facts(run)))
-    run.tell("planned", steps=len(plan.steps), refusals=len(plan.refusals), blocked=len(plan.blocked))
+    run.tell("planned", plan=plan.to_dict())
     return plan

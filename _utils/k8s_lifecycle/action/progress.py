@@ -50,8 +50,10 @@ class Progress:
         self._line(f"synchronising modules on {len(what['servers'])} servers")
 
     def _on_planned(self, what: Mapping[str, Any]) -> None:
+        plan = what["plan"]
+        steps = sum(len(wave["steps"]) for wave in plan["waves"])
         self._line(
-            f"plan: {what['steps']} steps, {what['blocked']} servers blocked, {what['refusals']} refusals"
+            f"plan: {steps} steps, {len(plan['blocked'])} servers blocked, {len(plan['refusals'])} refusals"
         )
 
     def _on_wave(self, what: Mapping[str, Any]) -> None:

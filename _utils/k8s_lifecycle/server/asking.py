@@ -16,6 +16,11 @@ FIRST_PAUSE = 60
 LONGEST_PAUSE = 900
 
 
+def pause(times: int) -> float:
+    """Return for how many seconds a server rests that has asked so many times: pauses double."""
+    return float(min(FIRST_PAUSE * 2 ** (times - 1), LONGEST_PAUSE))
+
+
 class Asking:
     """The ask of one server, kept in a directory."""
 
@@ -34,9 +39,8 @@ class Asking:
         asked = _read(self._asked)
         if asked is None:
             return True
-        pause = min(FIRST_PAUSE * 2 ** (asked["times"] - 1), LONGEST_PAUSE)
         passed = time.time() - asked["at"]
-        return bool(passed >= pause or passed < 0)  # or the clock was set back
+        return bool(passed >= pause(asked["times"]) or passed < 0)  # or the clock was set back
 
     @property
     def answer(self) -> dict[str, Any] | None:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome
-from k8s_lifecycle.decision.plan import Plan
 from k8s_lifecycle.model.kubeadm_config import STARTUP_TAINT
 from simulator.fleet import SimulatedFleet
 from simulator.server import UNREADABLE, Kubeadm
@@ -39,8 +38,15 @@ READ_ONLY = {
     "k8s_kubeadm.wait",
     "k8s_etcd.members",
     "k8s_api.wait_ready",
+    "k8s_node.waiting",
 }
-HOUSEKEEPING = {"saltutil.sync_all", "k8s_lock.acquire", "k8s_lock.release", "k8s_csr.approve_serving"}
+HOUSEKEEPING = {
+    "saltutil.sync_all",
+    "k8s_lock.acquire",
+    "k8s_lock.release",
+    "k8s_csr.approve_serving",
+    "k8s_node.tell",
+}
 ON_ANY = {"k8s_api.network_addon", "k8s_api.restrict_bootstrap", "k8s_api.spread_dns", "k8s_admission.revoke"}
 KUBEADM = {"k8s_kubeadm.init", "k8s_kubeadm.join", "k8s_kubeadm.finish_join", "k8s_kubeadm.reset"}
 
@@ -162,12 +168,11 @@ class RunProperties:
         self._unheard: set[str] = set()
         fleet.watchers.append(self._bus)
 
-    def planned(self, plan: Plan) -> None:
-        """From now on only this may be done."""
-        self._plan = {(step.verb, step.server) for step in plan.steps}
-
     def told(self, event: str, what: Mapping[str, Any]) -> None:
         """Listen to what the run tells."""
+        if event == "planned":  # from now on only this may be done
+            waves = what["plan"]["waves"]
+            self._plan = {(step["verb"], step["server"]) for wave in waves for step in wave["steps"]}
         if event == "locked":
             self._properties.fence = max(self._properties.fence, what["fence"])
         if event == "starts" and what["verb"] == "join_control_plane":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from k8s_lifecycle.action import operation
+from k8s_lifecycle.action import joins, operation
 from k8s_lifecycle.action.operation import Report
 from k8s_lifecycle.action.run import Run
 from k8s_lifecycle.decision import provision as provisioning
@@ -45,6 +46,7 @@ class Datacenter:
     """A world of one shape, its properties, its runs.
 
     ended: the holders of runs that were not killed. dead: the runs that their master knows to be cut off.
+    asks: the servers that the master has noted to ask for their join.
     """
 
     shape: Shape
@@ -54,6 +56,7 @@ class Datacenter:
     runs: int = 0
     ended: list[str] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)
+    asks: set[str] = field(default_factory=set)
     spec: Spec = field(init=False)
     world: World = field(init=False)
     properties: Properties = field(init=False)
@@ -70,15 +73,22 @@ class Datacenter:
 
     def provision(self, fleet: SimulatedFleet | None = None) -> Report:
         """Do what `salt-run k8s.provision` does."""
-        run, decide = self._run(fleet or self.fleet())
-        report = operation.carry_through(run, decide)
+        return self.carry_through("provision", fleet or self.fleet(), self._provision)
+
+    def join(self, servers: Collection[str], fleet: SimulatedFleet) -> Report:
+        """Do what `salt-run k8s.join` does."""
+        return self.carry_through("join", fleet, lambda run: joins.carry_through(run, servers))
+
+    def carry_through(self, name: str, fleet: SimulatedFleet, operate: Callable[[Run], Report]) -> Report:
+        """Carry out a run; whether the next one on this master knows of its death is the test's to say."""
+        run = self._run(name, fleet)
+        report = operate(run)
         self.ended.append(run.holder)
         return report
 
     def plan(self) -> Plan:
         """Do what `salt-run k8s.plan` does."""
-        run, decide = self._run(self.fleet())
-        return operation.show(run, decide)
+        return operation.show(self._run("plan", self.fleet()), self._decide)
 
     def outlive_locks(self) -> None:
         """Let time pass until the locks of dead runs have expired."""
@@ -104,30 +114,29 @@ class Datacenter:
         return {
             server: Assignment(self.spec.name, str(self.spec.role_of(server)), self.spec.pool_of(server))
             for server in self.world.servers
+            if self.spec.role_of(server)
         }
 
-    def _run(self, fleet: SimulatedFleet) -> tuple[Run, operation.Decide]:
+    def _run(self, name: str, fleet: SimulatedFleet) -> Run:
         self.runs += 1
         watch = self.properties.watch(fleet)
-        assignments = self.assignments
-        run = Run(
+        return Run(
             f"run-{self.runs}",
-            "provision",
+            name,
             "sim",
             self.spec,
-            assignments,
+            self.assignments,
             fleet,
             listeners=(watch.told,),
             is_dead=self.dead.__contains__,
             code="simulated",
         )
 
-        def decide(facts: Facts) -> Plan:
-            found = provisioning.plan(self.spec, facts, assignments)
-            watch.planned(found)
-            return found
+    def _provision(self, run: Run) -> Report:
+        return operation.carry_through(run, self._decide)
 
-        return run, decide
+    def _decide(self, facts: Facts) -> Plan:
+        return provisioning.plan(self.spec, facts, self.assignments)
 
 
 def portrait(datacenter: Datacenter) -> dict[str, Any]:
@@ -153,7 +162,7 @@ def portrait(datacenter: Datacenter) -> dict[str, Any]:
         "recorded": sorted(objects.recorded),
         "network": objects.network_addon == world.addon,
         "auto_approve": objects.auto_approve,
-        "prepared": {name: server.disk.version for name, server in world.servers.items()},
+        "prepared": {name: world.servers[name].disk.version for name in datacenter.assignments},
     }
 
 
@@ -189,7 +198,7 @@ def expected(datacenter: Datacenter) -> dict[str, Any]:
         "recorded": sorted(nodes),
         "network": True,
         "auto_approve": False,
-        "prepared": dict.fromkeys(datacenter.world.servers, version),
+        "prepared": dict.fromkeys(datacenter.assignments, version),
     }
 
 

@@ -14,6 +14,15 @@ TORN = 0.5
 STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
+@dataclass(frozen=True)
+class Ask:
+    """That a server asks to join: how often it did, when last, and what it was told last."""
+
+    times: int
+    at: float
+    answer: str = ""
+
+
 @dataclass
 class Disk:
     """What survives a power cut.
@@ -37,6 +46,7 @@ class Disk:
     torn: set[str] = field(default_factory=set)
     fence: int = 0
     lock: dict[str, Any] | None = None
+    ask: Ask | None = None
 
     @property
     def pods(self) -> set[str]:

@@ -37,15 +37,9 @@ class World:
         self.chance = random.Random(seed)
         self.pace = pace
         self.tears = tears
-        self.servers = {
-            name: Server(name, f"10.0.{number // 250}.{number % 250 + 1}")
-            for number, name in enumerate(servers)
-        }
-        self.etcds: list[EtcdCluster] = []
-        self.cas = 0
-        self.tokens = 0
-        self.keys = 0
-        self.addon = addon.content_hash(spec)
+        self.servers: dict[str, Server] = {}
+        for name in servers:
+            self.add(name)
         self.etcds: list[EtcdCluster] = []
         self.cas = 0
         self.tokens = 0
@@ -59,6 +53,11 @@ class World:
     def now(self) -> float:
         """The virtual time in seconds."""
         return self.clock.now
+
+    def add(self, name: str) -> None:
+        """Put a bare server into the datacenter."""
+        number = len(self.servers)
+        self.servers[name] = Server(name, f"10.0.{number // 250}.{number % 250 + 1}")
 
     def seconds(self, usual: float) -> float:
         """Return how long something takes that usually takes so many seconds."""
@@ -156,6 +155,7 @@ class World:
         server.powered = True
         server.boots += 1
         self.start_kubelet(server)
+        self.tell("booted", server=server.id)
 
     # ----------------------------------------------------------------- kubelet
 
