@@ -24,7 +24,7 @@ def datacenter():
     assert found.provision().ok
     for name in (*NEW, STRANGER):
         found.world.add(name)
-        begin_to_ask(found, found.world.servers[name])
+        begin_to_ask(found, found.world.servers[name], startup_states=name != "w-3")
     return found
 
 
@@ -64,11 +64,14 @@ def kill_run(is_point):
 
 
 def cut(victim, is_point):
+    """A power cut, once every new server has asked: before that there is only a highstate to run again."""
     found = datacenter()
     world = found.world
+    asked = set()
 
     def watch():
-        if is_point():
+        asked.update(name for name in NEW if world.servers[name].disk.ask)
+        if len(asked) == len(NEW) and is_point():
             world.cut(victim, back_after=BACK)
 
     world.clock.after_changes.append(watch)
@@ -83,7 +86,8 @@ CASES = {
     "the master dies": partial(crash, True),
     "the master dies and another one goes on": partial(crash, False),
     "the run is killed": kill_run,
-    "power of a joining server": partial(cut, "w-2"),
+    "power of a server that asks again at its boot": partial(cut, "w-2"),
+    "power of a server that asks by its schedule alone": partial(cut, "w-3"),
     "power of the control plane that mints": partial(cut, "cp-1"),
 }
 
@@ -105,8 +109,18 @@ def test_a_server_that_is_told_too_early_that_it_joined_is_noticed(monkeypatch):
     """A planted bug: whatever became of the join, the server hears that it has joined, and asks no more."""
     monkeypatch.setattr(joins, "_failure", lambda report, server: "")
     found = datacenter()
-    listener = lambda event, what: event == "kubeadm_starts" and found.world.cut("w-2", back_after=BACK)  # noqa: E731
-    found.world.listeners.append(listener)
+    world = found.world
+
+    def told(event, what):
+        if event == "joins" and what["server"] == "w-3":
+            world.clock.spawn(power_cut(), after=1)
+
+    def power_cut():
+        world.cut("w-3", back_after=BACK)
+        return
+        yield
+
+    world.listeners.append(told)
     Master(found).serve(partial(settled, found), PATIENCE)
-    with pytest.raises(AssertionError, match="w-2"):
+    with pytest.raises(AssertionError, match="w-3"):
         assert_joined(found)

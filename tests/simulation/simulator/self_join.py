@@ -40,30 +40,37 @@ class Ended:
         return self.code
 
 
-def begin_to_ask(datacenter: Datacenter, server: Server) -> None:
-    """Let a server run its highstate, now and at every boot, and its schedule until it has joined."""
+def begin_to_ask(datacenter: Datacenter, server: Server, startup_states: bool) -> None:
+    """Let a server run its highstate now, perhaps at every boot, and its schedule until it has joined."""
     world = datacenter.world
 
-    def highstate() -> Steps:
-        yield world.seconds(HIGHSTATE_SECONDS)
-        if server.disk.kubelet_conf and not server.disk.ask:
-            return
-        version = datacenter.spec.kubernetes.version
-        if server.disk.version is None and datacenter.spec.role_of(server.id):
-            server.disk.version = version
-            world.start_kubelet(server)
-        yield from _ask(datacenter, server)
-        while server.disk.ask:
-            yield SCHEDULE_SECONDS
-            if server.disk.ask and world.now - server.disk.ask.at >= asking.pause(server.disk.ask.times):
-                yield from _ask(datacenter, server)
+    def told(event: str, what: dict[str, Any]) -> None:
+        if event == "booted" and what["server"] == server.id:
+            runs = _highstate(datacenter, server) if startup_states else _schedule(datacenter, server)
+            server.detached.append(world.clock.spawn(runs))
 
-    def boot(event: str = "booted", what: dict[str, Any] | None = None) -> None:
-        if event == "booted" and (what is None or what["server"] == server.id):
-            server.detached.append(world.clock.spawn(highstate()))
+    world.listeners.append(told)
+    server.detached.append(world.clock.spawn(_highstate(datacenter, server)))
 
-    world.listeners.append(boot)
-    boot()
+
+def _highstate(datacenter: Datacenter, server: Server) -> Steps:
+    """Make a server ready that has a place in the cluster; let it ask unless it is a node."""
+    yield datacenter.world.seconds(HIGHSTATE_SECONDS)
+    if server.disk.kubelet_conf and not server.disk.ask:
+        return
+    if server.disk.version is None and datacenter.spec.role_of(server.id):
+        server.disk.version = datacenter.spec.kubernetes.version
+        datacenter.world.start_kubelet(server)
+    yield from _ask(datacenter, server)
+    yield from _schedule(datacenter, server)
+
+
+def _schedule(datacenter: Datacenter, server: Server) -> Steps:
+    while server.disk.ask:
+        yield SCHEDULE_SECONDS
+        ask = server.disk.ask
+        if ask and datacenter.world.now - ask.at >= asking.pause(ask.times):
+            yield from _ask(datacenter, server)
 
 
 def _ask(datacenter: Datacenter, server: Server) -> Steps:
