@@ -1,7 +1,7 @@
 """Admissions: one server may join one cluster once.
 
-The target makes a key pair (``open``), a control plane server mints the admission and seals it to that key
-(``mint``), the target opens it and joins (``k8s_kubeadm.join``), and it is revoked (``revoke``).
+The target requests one with a key pair of its own (``request``), a control plane server mints it and seals it
+to that key (``mint``), the target opens it and joins (``k8s_kubeadm.join``), and it is revoked (``revoke``).
 """
 
 from __future__ import annotations
@@ -18,27 +18,24 @@ from k8s_lifecycle.server import addresses as own_addresses
 __virtualname__ = "k8s_admission"
 
 
-def open(cluster: str, run: str) -> dict[str, Any]:
+def request(cluster: str) -> dict[str, Any]:
     """
-    Ask for an admission of this server to a cluster: make the key pair that it is sealed to.
+    Request an admission of this server to a cluster: make the key pair that it is to be sealed to.
 
     The private half stays in memory (/run) and is destroyed when the box is opened. An earlier one is lost.
 
     cluster
         The cluster's name.
-    run
-        The id of the run that asks.
-
     Returns the public half (``public``) and this server's addresses, the one that it shows to others first.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt dc1-w-1 k8s_admission.open dc1-prod 20261123T120000Z-a1b2c3
+        salt dc1-w-1 k8s_admission.request dc1-prod
     """
-    with failures.told(f"asking for an admission to {cluster} for run {run}"):
-        return {"public": admission.ask(cluster), "addresses": own_addresses.own()}
+    with failures.told(f"requesting an admission to {cluster}"):
+        return {"public": admission.request(cluster), "addresses": own_addresses.own()}
 
 
 def mint(  # noqa: PLR0917 - Salt has no keyword-only arguments
@@ -73,7 +70,7 @@ def mint(  # noqa: PLR0917 - Salt has no keyword-only arguments
     pool
         The pool of a worker.
     public
-        The public key that ``k8s_admission.open`` returned on the server.
+        The public key that ``k8s_admission.request`` returned on the server.
     addresses
         The addresses that it returned. The node gets serving certificates for these and no others.
     ttl

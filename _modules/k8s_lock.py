@@ -31,13 +31,13 @@ def held() -> dict[str, Any] | None:
     return lock.to_dict(now) if lock else None
 
 
-def acquire(cluster: str, run: str, fence: int, ttl: int) -> dict[str, Any]:
+def acquire(cluster: str, holder: str, fence: int, ttl: int) -> dict[str, Any]:
     """Take or renew the lock of a cluster on this server, and in the cluster's API where that answers.
 
     cluster
         The cluster's name.
-    run
-        Who takes it: the operation, its id, who started it and where.
+    holder
+        Who takes it: the operation, the run's id, who started it and where.
     fence
         The fencing number of the run. Once it has the lock, this server refuses every lower number.
     ttl
@@ -54,24 +54,29 @@ def acquire(cluster: str, run: str, fence: int, ttl: int) -> dict[str, Any]:
 
         salt dc1-cp-1 k8s_lock.acquire dc1-prod 'provision 42 by ann@master' 7 120
     """
-    wanted = Lock(cluster, run, fence, ttl, Moment.now())
+    wanted = Lock(cluster, holder, fence, ttl, Moment.now())
     on_server = lock_file.acquire(wanted)
     if not _same(on_server, wanted):
         return _answer(on_server, None, wanted)
-    in_api = _lease(run, fence, ttl)
-    if in_api and in_api.holder != run:
-        lock_file.release(cluster, run)
+    in_api = _lease(holder, fence, ttl)
+    if in_api and in_api.holder != holder:
+        lock_file.release(cluster, holder)
         return _answer(None, in_api, wanted)
     try:
         fencing.admit(fence)  # only now: a run that did not get the lock must not fence off who has it
     except fencing.SupersededError as error:
-        release(cluster, run)
+        release(cluster, holder)
         raise CommandExecutionError(str(error)) from error
     return _answer(on_server, in_api, wanted)
 
 
-def release(cluster: str, run: str) -> dict[str, bool]:
-    """Give the lock back, on this server and in the cluster's API, wherever this run holds it.
+def release(cluster: str, holder: str) -> dict[str, bool]:
+    """Give the lock back, on this server and in the cluster's API, wherever this holder has it.
+
+    cluster
+        The cluster's name.
+    holder
+        Who took it, in the words in which it was taken.
 
     Returns where it was given back: ``server`` and ``lease``.
 
@@ -82,10 +87,10 @@ def release(cluster: str, run: str) -> dict[str, bool]:
         salt dc1-cp-1 k8s_lock.release dc1-prod 'provision 42 by ann@master'
     """
     try:
-        in_api = lease.release(Api.local(timeout=API_TIMEOUT), run)
+        in_api = lease.release(Api.local(timeout=API_TIMEOUT), holder)
     except KubernetesError:
         in_api = False
-    return {"server": lock_file.release(cluster, run), "lease": in_api}
+    return {"server": lock_file.release(cluster, holder), "lease": in_api}
 
 
 def _same(one: Lock, other: Lock) -> bool:
@@ -101,8 +106,8 @@ def _answer(on_server: Lock | None, in_api: lease.Claim | None, wanted: Lock) ->
     }
 
 
-def _lease(run: str, fence: int, ttl: int) -> lease.Claim | None:
+def _lease(holder: str, fence: int, ttl: int) -> lease.Claim | None:
     try:
-        return lease.acquire(Api.local(timeout=API_TIMEOUT), run, fence, ttl)
+        return lease.acquire(Api.local(timeout=API_TIMEOUT), holder, fence, ttl)
     except KubernetesError:  # before there is a cluster, or its API is down: the servers' own locks count
         return None

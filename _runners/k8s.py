@@ -275,21 +275,6 @@ def _verify(cluster: str) -> dict[str, Any]:
     return {"cluster": cluster, "checks": checks, "retcode": 0 if all(check["ok"] for check in checks) else 1}
 
 
-def _retcode(refused: bool, good: bool) -> int:
-    return 2 if refused else 0 if good else 1
-
-
-def _carried(run: Run, carry_through: Callable[[Run], operation.Report]) -> dict[str, Any]:
-    with living.alive(site.runs(__opts__), run.id):
-        report = carry_through(run)
-    retcode = 4 if report.locked_out else _retcode(bool(report.plan.refusals), report.ok)
-    return {**report.to_dict(), "retcode": retcode}
-
-
-def _catalogue() -> specs.Catalogue:
-    return site.catalogue(__opts__)
-
-
 def _run(cluster: str, name: str, show: bool = False) -> Run:
     catalogue = _catalogue()
     spec = catalogue.spec(cluster)
@@ -305,3 +290,18 @@ def _run(cluster: str, name: str, show: bool = False) -> Run:
             Progress(sys.stderr),
         )
     return run
+
+
+def _catalogue() -> specs.Catalogue:
+    return site.catalogue(__opts__)
+
+
+def _carried(run: Run, carry_through: Callable[[Run], operation.Report]) -> dict[str, Any]:
+    with living.alive(site.runs(__opts__), run.id):
+        report = carry_through(run)
+    retcode = 4 if report.locked_out else _retcode(bool(report.plan.refusals), report.ok)
+    return {**report.to_dict(), "retcode": retcode}
+
+
+def _retcode(refused: bool, good: bool) -> int:
+    return 2 if refused else 0 if good else 1

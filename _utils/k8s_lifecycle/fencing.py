@@ -33,8 +33,8 @@ def admit(number: int, directory: Path = DIRECTORY) -> None:
         highest = current(directory)
         if number < highest:
             raise SupersededError(
-                f"superseded by run {highest}: this operation belongs to run {number}, which lost its lock —"
-                " nothing was done; look at k8s.status, then start the operation again"
+                f"superseded: a later run has the fencing number {highest}, this call has {number}: its run "
+                "lost the lock — nothing was done; look at k8s.status, then start the operation again"
             )
         if number > highest:
             durable.write(directory / "fence", f"{number}\n")

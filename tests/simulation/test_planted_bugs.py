@@ -12,7 +12,7 @@ from simulator.modules import k8s_kubeadm
 from simulator.scenario import Datacenter, Shape, assert_converged
 from simulator.stage import Part, Stage
 
-from k8s_lifecycle.action import lock, operation, steps
+from k8s_lifecycle.action import etcd_gate, lock, operation, steps
 from k8s_lifecycle.action.run import Failure
 from k8s_lifecycle.decision import condition, provision
 from k8s_lifecycle.decision.condition import Condition
@@ -119,7 +119,7 @@ def test_without_a_bug_the_scenario_is_fine(scenario):
 
 
 def test_skipped_etcd_gate(monkeypatch):
-    monkeypatch.setattr(steps, "_etcd_gate", nothing)
+    monkeypatch.setattr(etcd_gate, "wait_until_whole", nothing)
     with pytest.raises(AssertionError, match="etcd was not whole at any moment since that step began"):
         cut_cp_2_before_cp_4_joins()
 
@@ -143,7 +143,7 @@ def test_reset_of_a_voter(monkeypatch):
         yield
 
     monkeypatch.setattr(condition, "_control_plane", forgetful)
-    monkeypatch.setattr(steps, "_member_of", blind)
+    monkeypatch.setattr(etcd_gate, "member_of", blind)
     with pytest.raises(AssertionError, match="the data of cp-3 was wiped, and etcd counts on it"):
         a_voter_does_not_come_up_again()
 

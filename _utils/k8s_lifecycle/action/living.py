@@ -1,7 +1,8 @@
 """Which runs of this master are alive, so that the lock of one that was killed need not be waited for.
 
-A run keeps a file of its own locked (flock) while it lives. However its process ends, also by a power cut,
-the kernel gives that up; so a file that is there and not locked is proof. A run without a file here may be
+A run keeps a file of its own locked (flock) while it lives, and removes it when it has given everything back.
+However else it ends, by an interrupt, a signal, a power cut, the kernel lets go of the file; so one that is
+there and not locked is proof. A run without a file here may be
 another master's: nothing is known of it, and its lock counts until it expires.
 """
 
@@ -27,8 +28,10 @@ def alive(directory: Path, run: str) -> Iterator[None]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+        path.unlink(
+            missing_ok=True
+        )  # however else it ends, its lock is still out there, and the file says so
     finally:
-        path.unlink(missing_ok=True)
         os.close(handle)
 
 

@@ -78,12 +78,12 @@ def release(run: Run) -> Task:
 
 
 def _releases(run: Run, holder: str) -> list[Call]:
-    arguments = {"cluster": run.spec.name, "run": holder}
+    arguments = {"cluster": run.spec.name, "holder": holder}
     return [Call(server, "k8s_lock.release", arguments, 30) for server in run.keepers]
 
 
 def _claims(run: Run, fence: int) -> list[Call]:
-    arguments = {"cluster": run.spec.name, "run": run.holder, "fence": fence, "ttl": SECONDS}
+    arguments = {"cluster": run.spec.name, "holder": run.holder, "fence": fence, "ttl": SECONDS}
     return [Call(server, "k8s_lock.acquire", arguments, 30) for server in run.keepers]
 
 

@@ -25,6 +25,7 @@ class Report:
     """What a run did, and what it leaves undone. locked_out: it never began, another run has the lock."""
 
     run: str
+    operation: str
     plan: Plan
     steps: list[Done] = field(default_factory=list)
     failure: str = ""
@@ -41,7 +42,7 @@ class Report:
         return {
             "run": self.run,
             "cluster": self.plan.cluster,
-            "operation": self.plan.operation,
+            "operation": self.operation,
             "ok": self.ok,
             "steps": [done.to_dict() for done in self.steps],
             "refusals": list(self.plan.refusals),
@@ -59,7 +60,7 @@ def show(run: Run, decide: Decide) -> Plan:
 
 def carry_through(run: Run, decide: Decide) -> Report:
     """Carry an operation through under the cluster's lock; a failure becomes part of the report."""
-    report = Report(run.id, Plan(run.spec.name, run.operation))
+    report = Report(run.id, run.operation, Plan(run.spec.name, run.operation))
     run.tell("begins", holder=run.holder, cluster=run.spec.name)
     try:
         Scheduler(run.fleet).run(_converge(run, decide, report), background=[lock.keep(run)])

@@ -14,8 +14,10 @@ from k8s_lifecycle.action.fleet import Answer, Call, Fleet, Outcome
 from k8s_lifecycle.action.scheduler import Task
 from k8s_lifecycle.code import fingerprint
 from k8s_lifecycle.decision.plan import Step
-from k8s_lifecycle.model.facts import Facts
+from k8s_lifecycle.model.facts import Facts, Server
 from k8s_lifecycle.model.spec import Assignment, Spec
+
+RUN_AGAIN = "run the same command again: it goes on from what it finds"
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 
@@ -80,6 +82,12 @@ class Run:
     def waits_for(self, step: Step, what: str) -> None:
         """Show what a step is waiting for."""
         self.tell("waits", step=str(step), server=step.server, verb=step.verb, what=what)
+
+    def seen(self, server: str) -> Server:
+        """Return a server as it was last seen; raise a failure where it did not answer."""
+        if server not in self.facts.servers:
+            raise Failure(server, "looking at it", "it did not answer", f"bring its minion back; {RUN_AGAIN}")
+        return self.facts.servers[server]
 
     def change(self, server: str, function: str, timeout: float, **arguments: Any) -> Call:
         """Return a call that changes something: it carries the fencing number."""

@@ -6,21 +6,18 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
 
+from k8s_lifecycle.action import etcd_gate
 from k8s_lifecycle.action.carry_out import Verbs
 from k8s_lifecycle.action.fleet import Answer, Call
 from k8s_lifecycle.action.observe import read_facts
-from k8s_lifecycle.action.run import Failure, Run, through_control_plane, value_of
+from k8s_lifecycle.action.run import RUN_AGAIN, Failure, Run, through_control_plane, value_of
 from k8s_lifecycle.action.scheduler import Sleep, Task
 from k8s_lifecycle.decision.condition import Condition, condition
 from k8s_lifecycle.decision.plan import Step
-from k8s_lifecycle.model.facts import Member, Server
-from k8s_lifecycle.model.quorum import ready_to_grow
 
 KUBEADM_TIMEOUT = 600
 READY_TIMEOUT = 180
-QUORUM_TIMEOUT = 60
 SMOKE_TIMEOUT = 180
 ADMISSION_SECONDS = 600
 JOINED = (Condition.MEMBER,)
@@ -28,7 +25,6 @@ NOT_JOINED = (Condition.BARE, Condition.REINSTALLED)
 # How many state runs may wait on a server. A number makes the job itself wait: with True, Salt 3008 puts it
 # aside, says that it does not run (saltutil.find_job), and runs it later though nobody waits for it any more.
 QUEUE = 20
-RUN_AGAIN = "run the same command again: it goes on from what it finds"
 
 
 def preflight(run: Run, step: Step) -> Task:
@@ -100,9 +96,9 @@ def restrict_bootstrap(run: Run, step: Step) -> Task:
 
 def join_control_plane(run: Run, step: Step) -> Task:
     """Join one control plane: behind the etcd gate, and seen voting and Ready after it."""
-    yield from _etcd_gate(run, step)
+    yield from etcd_gate.wait_until_whole(run, step)
     yield from _join(run, step)
-    yield from _votes(run, step)
+    yield from etcd_gate.wait_until_votes(run, step)
     yield from _ready(run, step)
 
 
@@ -118,13 +114,13 @@ def finish_join(run: Run, step: Step) -> Task:
         step.server, "k8s_kubeadm.finish_join", KUBEADM_TIMEOUT, spec=run.spec.to_dict()
     )
     yield from _judge(run, step, answer, "finishing its join")
-    yield from _votes(run, step)
+    yield from etcd_gate.wait_until_votes(run, step)
     yield from _ready(run, step)
 
 
 def remove_learner(run: Run, step: Step) -> Task:
     """Remove a learner through a healthy member, look again, and reset its server."""
-    member = yield from _member_of(run, step)
+    member = yield from etcd_gate.member_of(run, step)
     if member and member.learner:
         arguments = {"fence": run.fence, "name": member.name, "member_id": member.id}
         yield from through_control_plane(run, "k8s_etcd.remove_member", arguments, avoid=step.server)
@@ -134,9 +130,9 @@ def remove_learner(run: Run, step: Step) -> Task:
 def reset(run: Run, step: Step) -> Task:
     """Reset a server that etcd does not count on, after looking at etcd's members again."""
     control_plane = step.server in run.spec.control_plane.servers
-    if control_plane and (yield from _member_of(run, step)):
+    if control_plane and (yield from etcd_gate.member_of(run, step)):
         raise Failure(step.server, "reset", "it is an etcd member now", RUN_AGAIN)
-    if not _seen(run, step).bare:
+    if not run.seen(step.server).bare:
         arguments = {"cluster": run.spec.name, "not_voting": control_plane}
         answer = yield run.change(step.server, "k8s_kubeadm.reset", KUBEADM_TIMEOUT, **arguments)
         yield from _judge(run, step, answer, "kubeadm reset", becomes=NOT_JOINED)
@@ -218,8 +214,8 @@ def _join(run: Run, step: Step) -> Task:
     assignment = run.assignments[step.server]
     spec = run.spec.at_version(step.how["version"])
     opened = value_of(
-        (yield Call(step.server, "k8s_admission.open", {"cluster": run.spec.name, "run": run.id}, 60)),
-        "opening its admission",
+        (yield Call(step.server, "k8s_admission.request", {"cluster": run.spec.name}, 60)),
+        "requesting its admission",
         RUN_AGAIN,
     )
     admission = {
@@ -252,68 +248,6 @@ def _judge(run: Run, step: Step, answer: Answer, tried: str, becomes: Collection
     found = condition(run.spec, facts, step.server)
     if found not in becomes:
         raise Failure(step.server, tried, answer.error, f"the server {found.value}; {RUN_AGAIN}")
-
-
-def _members(run: Run, avoid: str = "") -> Task:
-    """Ask etcd for its members; without a quorum one member answers from memory, which proves nothing."""
-    deadline = run.fleet.now() + QUORUM_TIMEOUT
-    while True:
-        said: dict[str, Any] = yield from through_control_plane(run, "k8s_etcd.members", {}, avoid=avoid)
-        if said["quorum"]:
-            return [Member.read(member) for member in said["members"]]
-        if run.fleet.now() > deadline:
-            raise Failure(
-                run.spec.name,
-                "asking etcd for its members",
-                f"it had no quorum for {QUORUM_TIMEOUT} s",
-                "bring the members that are down back, then run again",
-            )
-        yield Sleep(2)
-
-
-def _member_of(run: Run, step: Step) -> Task:
-    """Look for the server's etcd member through the others."""
-    node, addresses = run.spec.node_name(step.server), _seen(run, step).addresses
-    members = yield from _members(run, avoid=step.server)
-    return next((member for member in members if member.is_of(node, addresses)), None)
-
-
-def _seen(run: Run, step: Step) -> Server:
-    """Return the step's server as it was last seen."""
-    found = run.facts.servers.get(step.server)
-    if found is None:
-        raise Failure(
-            step.server, "looking at it", "it did not answer", f"bring its minion back; {RUN_AGAIN}"
-        )
-    return found
-
-
-def _etcd_gate(run: Run, step: Step) -> Task:
-    """Wait until every etcd member votes and is healthy: only then may another one join."""
-    deadline = run.fleet.now() + READY_TIMEOUT
-    while reasons := ready_to_grow((yield from _members(run, avoid=step.server))):
-        run.waits_for(step, f"etcd before the join: {'; '.join(reasons)}")
-        if run.fleet.now() > deadline:
-            raise Failure(
-                step.server, "waiting for a healthy etcd", "; ".join(reasons), "mend etcd, then run again"
-            )
-        yield Sleep(2)
-
-
-def _votes(run: Run, step: Step) -> Task:
-    """Wait until the server's etcd member votes and is healthy."""
-    node = run.spec.node_name(step.server)
-    deadline = run.fleet.now() + READY_TIMEOUT
-    while True:
-        members = yield from _members(run, avoid=step.server)
-        if any(member.name == node and member.healthy and not member.learner for member in members):
-            return
-        run.waits_for(step, f"etcd member {node} to vote and be healthy")
-        if run.fleet.now() > deadline:
-            raise Failure(
-                step.server, "waiting for its etcd member", f"not voting after {READY_TIMEOUT} s", RUN_AGAIN
-            )
-        yield Sleep(2)
 
 
 def _ready(run: Run, step: Step) -> Task:

@@ -31,7 +31,7 @@ class Material:
         return sealing.seal(json.dumps(asdict(self)).encode(), public, label)
 
 
-def ask(cluster: str, directory: Path = DIRECTORY) -> str:
+def request(cluster: str, directory: Path = DIRECTORY) -> str:
     """Make the key pair for an admission, in place of any earlier one; return its public half."""
     private = sealing.new_private_key()
     durable.write(directory / "admission.key", private)

@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Step:
-    """One verb on one server, with its reason. `how` holds what the verb needs beside the spec."""
+    """One verb on one server, with its reason. `how` holds what the verb needs beside the spec.
+
+    A step for the cluster as a whole has the name of its lead control plane; any healthy one carries it out.
+    """
 
     verb: str
     server: str

@@ -35,14 +35,14 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     waiting = _waits(facts, state, everything=only is None)
     if waiting.steps:
         return Plan(spec.name, "provision", waves=(waiting,), partial=True)
-    first = _initialiser(spec, state)
-    if only is not None and state[first] is not Condition.MEMBER:
+    lead = _lead(spec, state)
+    if only is not None and state[lead] is not Condition.MEMBER:
         return Plan(spec.name, "provision", refusals=(_no_cluster_yet(spec),))
     todo = {server: state[server] for server in assignments if only is None or server in only}
     blocked = _blocked(spec, facts, todo)
-    joining = _joining(spec, assignments, todo, first)
+    joining = _joining(spec, assignments, todo, lead)
     version = target_version(spec, facts.cluster)
-    starting = _initialising(facts, todo, first)
+    starting = _founding(facts, todo, lead)
     fresh = [*starting, *joining, *_spares(spec, facts, assignments, todo)]
     return Plan(
         spec.name,
@@ -51,33 +51,16 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
             _clean_up(todo),
             _preflight(fresh, todo),
             _prepare(spec, fresh, version),
-            _init(spec, facts, state, first),
-            _cluster_wide(spec, facts, first, everything=only is None),
+            _init(spec, facts, state, lead),
+            _cluster_wide(spec, facts, lead, everything=only is None),
             _control_planes(assignments, todo, joining, version),
             _workers(spec, assignments, joining, version),
             _settle(spec, facts, assignments, todo, [*starting, *joining]),
-            _dns(facts, first, bool(starting and joining)),
-            _leftover_admissions(facts, first),
+            _dns(facts, lead, bool(starting and joining)),
+            _leftover_admissions(facts, lead),
         ),
         blocked=blocked,
         notes=_notes(spec, facts),
-    )
-
-
-def target_version(spec: Spec, view: View | None) -> str:
-    """Return the version for a bare server: the spec's, but never newer than the running API server.
-
-    https://kubernetes.io/releases/version-skew-policy/: a kubelet must not be newer than its API server,
-    and kubeadm's join does not object to one.
-    """
-    wanted = spec.kubernetes.version
-    return wanted if view is None else str(min(Version.parse(wanted), Version.parse(view.version)))
-
-
-def _no_cluster_yet(spec: Spec) -> str:
-    return (
-        f"{spec.name} has no complete control plane that a server could join — "
-        f"run `salt-run k8s.provision {spec.name}` first"
     )
 
 
@@ -165,13 +148,31 @@ def _waits(facts: Facts, state: Conditions, *, everything: bool) -> Wave:
     return Wave("wait for what is running", steps, window=len(steps))
 
 
+def _lead(spec: Spec, state: Conditions) -> str:
+    """Return the control plane whose name a step for the whole cluster has: who initialises, or a member."""
+    order = (Condition.HALF_INITIALISED, Condition.MEMBER, Condition.BARE)
+    servers = spec.control_plane.servers
+    ranked = (server for condition in order for server in servers if state[server] is condition)
+    return next(ranked, servers[0])
+
+
+def _no_cluster_yet(spec: Spec) -> str:
+    return (
+        f"{spec.name} has no complete control plane that a server could join — "
+        f"run `salt-run k8s.provision {spec.name}` first"
+    )
+
+
 def _blocked(spec: Spec, facts: Facts, todo: Conditions) -> dict[str, str]:
     """Return who is left out and why. A silent server that is a node already has nothing to join."""
     nodes = facts.cluster.nodes if facts.cluster else {}
     remedies = {
         Condition.SILENT: "bring its minion back and run again; nothing was decided about it",
         Condition.FOREIGN: "its data is not this cluster's: look at it, then `kubeadm reset` it yourself",
-        Condition.REINSTALLED_VOTER: "remove its dead etcd member behind the quorum proof first",
+        Condition.REINSTALLED_VOTER: (
+            "while every other etcd member is healthy, remove its own (`k8s_etcd.members` and "
+            "`k8s_etcd.remove_member` on another control plane), then run again"
+        ),
     }
     return {
         server: facts.failed.get(server) or f"{condition.value} — {remedies[condition]}"
@@ -180,29 +181,31 @@ def _blocked(spec: Spec, facts: Facts, todo: Conditions) -> dict[str, str]:
     }
 
 
-def _initialiser(spec: Spec, state: Conditions) -> str:
-    """Return the server that initialises, or the control plane that acts for the cluster."""
-    order = (Condition.HALF_INITIALISED, Condition.MEMBER, Condition.BARE)
-    servers = spec.control_plane.servers
-    ranked = (server for condition in order for server in servers if state[server] is condition)
-    return next(ranked, servers[0])
-
-
-def _initialising(facts: Facts, todo: Conditions, first: str) -> list[str]:
-    return [first] if first in todo and facts.cluster is None else []
-
-
-def _joining(spec: Spec, assignments: Assignments, todo: Conditions, first: str) -> list[str]:
+def _joining(spec: Spec, assignments: Assignments, todo: Conditions, lead: str) -> list[str]:
     """Return who joins, control planes first, in the order of the spec."""
     wanted = [
         server
         for server, condition in todo.items()
         if (condition is Condition.BARE or condition in CLEAN_UP)
         and assignments[server].role != "spare"
-        and server != first
+        and server != lead
     ]
     control_planes = [server for server in spec.control_plane.servers if server in wanted]
     return control_planes + sorted(server for server in wanted if server not in control_planes)
+
+
+def target_version(spec: Spec, view: View | None) -> str:
+    """Return the version for a bare server: the spec's, but never newer than the running API server.
+
+    https://kubernetes.io/releases/version-skew-policy/: a kubelet must not be newer than its API server,
+    and kubeadm's join does not object to one.
+    """
+    wanted = spec.kubernetes.version
+    return wanted if view is None else str(min(Version.parse(wanted), Version.parse(view.version)))
+
+
+def _founding(facts: Facts, todo: Conditions, lead: str) -> list[str]:
+    return [lead] if lead in todo and facts.cluster is None else []
 
 
 def _spares(spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions) -> list[str]:
@@ -244,25 +247,25 @@ def _prepare(spec: Spec, fresh: list[str], version: str) -> Wave:
     return Wave("prepare", steps, window=len(steps), budget=spec.limits.failures_allowed(len(steps)))
 
 
-def _init(spec: Spec, facts: Facts, state: Conditions, first: str) -> Wave:
-    if facts.cluster is None and state[first] is Condition.BARE:
+def _init(spec: Spec, facts: Facts, state: Conditions, lead: str) -> Wave:
+    if facts.cluster is None and state[lead] is Condition.BARE:
         reason = "no server of the cluster holds anything of it: the first control plane"
-    elif state[first] is Condition.HALF_INITIALISED:
+    elif state[lead] is Condition.HALF_INITIALISED:
         missing = f": {', '.join(missing_phases(spec, facts.cluster))} missing" if facts.cluster else ""
-        reason = f"it {state[first].value}{missing}"
+        reason = f"it {state[lead].value}{missing}"
     else:
         return Wave("init", ())
-    return Wave("init", (Step("init", first, reason, {"version": target_version(spec, facts.cluster)}),))
+    return Wave("init", (Step("init", lead, reason, {"version": target_version(spec, facts.cluster)}),))
 
 
-def _cluster_wide(spec: Spec, facts: Facts, first: str, everything: bool) -> list[Wave]:
+def _cluster_wide(spec: Spec, facts: Facts, lead: str, everything: bool) -> list[Wave]:
     view = facts.cluster
     wanted = addon.content_hash(spec)
     steps = []
     if everything and wanted and (view is None or view.phases.get("network_addon") != wanted):
-        steps.append(Step("network_addon", first, f"{spec.network_addon.kind} as in the spec"))
+        steps.append(Step("network_addon", lead, f"{spec.network_addon.kind} as in the spec"))
     if view is not None and view.auto_approve:
-        steps.append(Step("restrict_bootstrap", first, "any bootstrap token may ask for any node's name"))
+        steps.append(Step("restrict_bootstrap", lead, "any bootstrap token may ask for any node's name"))
     return [Wave("cluster", tuple(steps))]
 
 
@@ -322,19 +325,19 @@ def _differences(spec: Spec, assignment: Assignment, node: Node) -> str:
     return ", ".join(found)
 
 
-def _dns(facts: Facts, first: str, grows: bool) -> Wave:
+def _dns(facts: Facts, lead: str, grows: bool) -> Wave:
     crowded = facts.cluster is not None and facts.cluster.dns_crowded
     if not (crowded or grows):
         return Wave("DNS", ())
-    return Wave("DNS", (Step("spread_dns", first, "every replica of CoreDNS is on one node"),))
+    return Wave("DNS", (Step("spread_dns", lead, "every replica of CoreDNS is on one node"),))
 
 
-def _leftover_admissions(facts: Facts, first: str) -> Wave:
+def _leftover_admissions(facts: Facts, lead: str) -> Wave:
     left = facts.cluster.admissions if facts.cluster else ()
     steps = tuple(
         Step(
             "revoke",
-            first,
+            lead,
             f"admission of {admission['minion']} was left behind",
             {"token_id": admission["token_id"]},
         )

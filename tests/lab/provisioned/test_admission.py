@@ -36,7 +36,7 @@ def token(demo: Lab, provisioned: dict[str, Any]) -> Iterator[str]:
     spec = json.loads(
         demo("salt-run", "pillar.show_pillar", "dc1-w-1", "--out=json").stdout
     )["k8s"]["spec"]  # fmt: skip
-    public = demo.salt("dc1-w-1", "k8s_admission.open", "dc1-prod", "test")
+    public = demo.salt("dc1-w-1", "k8s_admission.request", "dc1-prod")
     minted = demo.salt(
         "dc1-cp-1",
         "k8s_admission.mint",

@@ -21,7 +21,7 @@ VERBS_OF: Mapping[str, set[str]] = {
     "k8s_kubeadm.join": JOINS,
     "k8s_kubeadm.finish_join": {"finish_join"},
     "k8s_kubeadm.reset": {"reset", "remove_learner"},
-    "k8s_admission.open": JOINS,
+    "k8s_admission.request": JOINS,
     "k8s_admission.mint": JOINS,
     "k8s_admission.revoke": JOINS | {"revoke"},
     "k8s_etcd.remove_member": {"remove_learner"},

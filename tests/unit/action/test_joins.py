@@ -87,7 +87,7 @@ def test_each_server_is_told_how_it_went():
     left = Wave("workers", (Step("join_worker", "w3", ""),))
     plan = Plan("dc1-prod", "join", waves=(left,), blocked={"w2": "did not answer"})
     failure = Failure("w1", "kubeadm join", "it timed out", "run again")
-    report = Report("run", plan, [Done(Step("join_worker", "w1", ""), 1.0, failure=failure)])
+    report = Report("run", "join", plan, [Done(Step("join_worker", "w1", ""), 1.0, failure=failure)])
     minions = Minions({})
     Scheduler(minions).run(joins._tell_all(report, ["w1", "w2", "w3", "w4"]))
     assert minions.told == {

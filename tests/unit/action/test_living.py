@@ -35,16 +35,23 @@ def test_a_run_that_goes_on_is_not_dead(run, tmp_path):
     assert not living.is_dead(tmp_path, "run")
 
 
-def test_a_run_that_was_killed_is_dead(run, tmp_path):
-    run.send_signal(signal.SIGKILL)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_was_killed_or_interrupted_is_dead(run, tmp_path, how):
+    run.send_signal(how)
     run.wait()
     assert living.is_dead(tmp_path, "run")
 
 
-def test_of_a_run_that_ended_nothing_is_left(tmp_path):
+def test_of_a_run_that_came_to_its_end_nothing_is_left(tmp_path):
+    with living.alive(tmp_path, "run"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_ended_with_an_error_is_dead(tmp_path):
     with pytest.raises(ZeroDivisionError), living.alive(tmp_path, "run"):
         raise ZeroDivisionError
-    assert list(tmp_path.iterdir()) == []
+    assert living.is_dead(tmp_path, "run")
 
 
 @pytest.mark.parametrize("run", ["another masters", "", "..", "../../etc/passwd"])

@@ -67,7 +67,7 @@ def mint(api, spec, **changes):
 
 
 def test_a_worker_gets_what_it_needs_and_no_authority(api, spec, site, tmp_path):
-    public = admission.ask("dc1-prod", tmp_path)
+    public = admission.request("dc1-prod", tmp_path)
     minted = mint(api, spec, public=public)
     material = admission.open_box(minted["box"], "w-1", tmp_path)
     (document,) = material.documents
@@ -78,7 +78,7 @@ def test_a_worker_gets_what_it_needs_and_no_authority(api, spec, site, tmp_path)
 
 
 def test_a_control_plane_gets_the_shared_authorities(api, spec, site, tmp_path):
-    public = admission.ask("dc1-prod", tmp_path)
+    public = admission.request("dc1-prod", tmp_path)
     minted = mint(api, spec, public=public, server="cp-2", node="cp-2", role="control-plane", pool=None)
     material = admission.open_box(minted["box"], "cp-2", tmp_path)
     assert set(material.pki) == {*minting.AUTHORITIES, *minting.ETCD_AUTHORITY}
@@ -148,33 +148,33 @@ def test_a_server_with_virtual_addresses_only_is_refused(api, spec, site):
 
 
 def test_a_box_opens_once(api, spec, site, tmp_path):
-    box = mint(api, spec, public=admission.ask("dc1-prod", tmp_path))["box"]
+    box = mint(api, spec, public=admission.request("dc1-prod", tmp_path))["box"]
     admission.open_box(box, "w-1", tmp_path)
     with pytest.raises(HostError, match="asked for no admission, or used it"):
         admission.open_box(box, "w-1", tmp_path)
 
 
 def test_the_key_is_destroyed_also_where_the_box_does_not_open(tmp_path):
-    admission.ask("dc1-prod", tmp_path)
+    admission.request("dc1-prod", tmp_path)
     with pytest.raises(sealing.SealError):
         admission.open_box("rubbish", "w-1", tmp_path)
     assert not (tmp_path / "admission.key").exists()
 
 
 def test_an_earlier_key_is_gone_when_a_new_one_is_made(api, spec, site, tmp_path):
-    box = mint(api, spec, public=admission.ask("dc1-prod", tmp_path))["box"]
-    admission.ask("dc1-prod", tmp_path)
+    box = mint(api, spec, public=admission.request("dc1-prod", tmp_path))["box"]
+    admission.request("dc1-prod", tmp_path)
     with pytest.raises(sealing.SealError, match="another key"):
         admission.open_box(box, "w-1", tmp_path)
 
 
 def test_a_box_of_another_server_does_not_open(api, spec, site, tmp_path):
-    box = mint(api, spec, public=admission.ask("dc1-prod", tmp_path))["box"]
+    box = mint(api, spec, public=admission.request("dc1-prod", tmp_path))["box"]
     with pytest.raises(sealing.SealError, match="admits w-1, this is w-2"):
         admission.open_box(box, "w-2", tmp_path)
 
 
 def test_the_key_is_for_root_only(tmp_path):
-    admission.ask("dc1-prod", tmp_path / "run")
+    admission.request("dc1-prod", tmp_path / "run")
     assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "run/admission.key").stat().st_mode & 0o777 == 0o600

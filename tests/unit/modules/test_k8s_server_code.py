@@ -16,7 +16,7 @@ class TestFencing:
 
     def test_a_lower_one_is_refused_and_changes_nothing(self, tmp_path):
         fencing.admit(5, tmp_path)
-        with pytest.raises(fencing.SupersededError, match="superseded by run 5"):
+        with pytest.raises(fencing.SupersededError, match="superseded: a later run has the fencing number 5"):
             fencing.admit(4, tmp_path)
         assert fencing.current(tmp_path) == 5
 

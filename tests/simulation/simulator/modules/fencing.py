@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def admit(world: World, here: Server, number: int) -> None:
     """Let an operation with this number go ahead and remember it; refuse a lower one."""
     if number < here.disk.fence:
-        raise SimulatedError(f"superseded by run {here.disk.fence}: this operation belongs to run {number}")
+        raise SimulatedError(
+            f"superseded: a later run has the fencing number {here.disk.fence}, this call {number}"
+        )
     here.disk.fence = number
     world.tell("admitted", server=here.id, fence=number)

@@ -26,7 +26,7 @@ class Box:
     expires: float
 
 
-def open_(world: World, here: Server, cluster: str, run: str) -> Steps:
+def request(world: World, here: Server, cluster: str) -> Steps:
     """Make a key pair on the target; the private half is in memory only."""
     yield world.seconds(0.2)
     world.keys += 1
@@ -99,4 +99,4 @@ def _approve(world: World, server: Server, objects: Objects, token: Token) -> St
         token.used_by = request.node
 
 
-FUNCTIONS = {"k8s_admission.open": open_, "k8s_admission.mint": mint, "k8s_admission.revoke": revoke}
+FUNCTIONS = {"k8s_admission.request": request, "k8s_admission.mint": mint, "k8s_admission.revoke": revoke}

@@ -13,39 +13,39 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 
-def acquire(world: World, here: Server, cluster: str, run: str, fence: int, ttl: int) -> Steps:
+def acquire(world: World, here: Server, cluster: str, holder: str, fence: int, ttl: int) -> Steps:
     """Take or renew the lock here and, where the API answers, in the cluster."""
     yield world.seconds(0.2)
     lock = here.disk.lock
-    if lock and lock["until"] > world.now and lock["holder"] != run:
-        return _answer(world, lock, None, run)
-    here.disk.lock = {"holder": run, "fence": fence, "until": world.now + ttl}
+    if lock and lock["until"] > world.now and lock["holder"] != holder:
+        return _answer(world, lock, None, holder)
+    here.disk.lock = {"holder": holder, "fence": fence, "until": world.now + ttl}
     lease = _lease(world, here)
     if lease is not None:
-        if lease.holder not in ("", run) and lease.until > world.now:
+        if lease.holder not in ("", holder) and lease.until > world.now:
             here.disk.lock = None
-            return _answer(world, None, lease, run)
-        lease.holder, lease.fence, lease.until = run, fence, world.now + ttl
+            return _answer(world, None, lease, holder)
+        lease.holder, lease.fence, lease.until = holder, fence, world.now + ttl
     try:
         fencing.admit(world, here, fence)
     except SimulatedError:
-        _release(world, here, run)
+        _release(world, here, holder)
         raise
-    return _answer(world, here.disk.lock, lease, run)
+    return _answer(world, here.disk.lock, lease, holder)
 
 
-def release(world: World, here: Server, cluster: str, run: str) -> Steps:
+def release(world: World, here: Server, cluster: str, holder: str) -> Steps:
     """Give the lock back wherever this run holds it."""
     yield world.seconds(0.2)
-    _release(world, here, run)
+    _release(world, here, holder)
     return {}
 
 
-def _release(world: World, here: Server, run: str) -> None:
+def _release(world: World, here: Server, holder: str) -> None:
     lease = _lease(world, here)
-    if lease is not None and lease.holder == run:
+    if lease is not None and lease.holder == holder:
         lease.holder = ""
-    if here.disk.lock and here.disk.lock["holder"] == run:
+    if here.disk.lock and here.disk.lock["holder"] == holder:
         here.disk.lock = None
 
 
@@ -56,9 +56,9 @@ def _lease(world: World, here: Server) -> Lease | None:
         return None
 
 
-def _answer(world: World, lock: dict[str, Any] | None, lease: Lease | None, run: str) -> dict[str, Any]:
+def _answer(world: World, lock: dict[str, Any] | None, lease: Lease | None, holder: str) -> dict[str, Any]:
     said = {**lock, "seconds_left": lock["until"] - world.now} if lock else None
-    mine = lock is not None and lock["holder"] == run and (lease is None or lease.holder == run)
+    mine = lock is not None and lock["holder"] == holder and (lease is None or lease.holder == holder)
     return {"server": said, "lease": lease.to_dict(world.now) if lease else None, "mine": mine}
 
 
