@@ -219,7 +219,7 @@ SALT_URL = text("a salt:// file", r"(salt://\S+)?", "salt://k8s/files/cilium.yam
 SCALAR_TEXT = Scalar(
     "a value", "write text or a whole number, quoted if YAML reads it as something else", _scalar_text
 )
-SUITE = text("a repository suite", r"[A-Za-z0-9][\w./-]*", "bookworm")
+SUITE = text("a repository suite", r"/|[A-Za-z0-9][\w./-]*", "bookworm")
 SYSCTL = text("a sysctl", r"[a-z0-9_]+([./][\w*-]+)+", "vm.max_map_count")
 VERSION = Scalar("a version", "write three numbers such as 1.37.2", _version)
 WEB_URL = url("http", "https", example="http://mirror.example/apt")

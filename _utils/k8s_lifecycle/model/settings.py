@@ -189,11 +189,19 @@ class Repository:
     """An apt repository of the site."""
 
     url: str = setting(kinds.WEB_URL, "The base URL.")
-    suite: str = setting(kinds.SUITE, "The suite.")
+    suite: str = setting(
+        kinds.SUITE,
+        "The suite; one that ends with / is the path of a flat repository, as pkgs.k8s.io has them.",
+    )
     components: tuple[str, ...] = setting(
-        ListOf(kinds.COMPONENT, minimum=1), "The components.", default=("main",)
+        ListOf(kinds.COMPONENT, minimum=1), "The components; a flat repository has none.", default=("main",)
     )
     key: str = setting(kinds.KEY_SOURCE, "Where the key that signs the repository is: http(s):// or salt://.")
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether its index lies beside its packages: sources.list(5), "flat repository format"."""
+        return self.suite.endswith("/")
 
 
 @settings

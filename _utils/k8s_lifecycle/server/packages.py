@@ -63,7 +63,7 @@ def repository(spec: Spec) -> dict[str, str] | None:
         "Types": "deb",
         "URIs": source.url,
         "Suites": source.suite,
-        "Components": " ".join(source.components),
+        **({} if source.is_flat else {"Components": " ".join(source.components)}),
         "Signed-By": _KEYRING,
     }
     text = "".join(f"{name}: {value}\n" for name, value in fields.items())

@@ -41,16 +41,19 @@ def sources(spec: Spec, role: str) -> Iterator[Source]:
 
 
 def package_indexes(repository: Repository, architecture: str) -> list[Source]:
-    """Return the Packages index of each component of an apt repository."""
+    """Return the Packages index of an apt repository, of each component if it has them."""
+    base, suite = repository.url.rstrip("/"), repository.suite
+    if repository.is_flat:
+        indexes = {suite: f"{base}/{suite.lstrip('/')}Packages.gz"}
+    else:
+        indexes = {
+            f"{suite}/{component}": f"{base}/dists/{suite}/{component}/binary-{architecture}/Packages.gz"
+            for component in repository.components
+        }
+    remedy = "start it, or correct packages.repository"
     return [
-        Source(
-            f"the apt repository ({repository.url}, {repository.suite}/{component})",
-            (
-                f"{repository.url.rstrip('/')}/dists/{repository.suite}/{component}/binary-{architecture}/Packages.gz",
-            ),
-            "start it, or correct packages.repository",
-        )
-        for component in repository.components
+        Source(f"the apt repository ({repository.url}, {name})", (index,), remedy)
+        for name, index in indexes.items()
     ]
 
 

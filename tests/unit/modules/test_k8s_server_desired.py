@@ -42,6 +42,17 @@ SPEC = {
     },
 }
 
+FLAT = {
+    "packages": {
+        "repository": {
+            "url": "https://mirror.example/core:/stable:/v1.37/deb/",
+            "suite": "/",
+            "key": "salt://site/apt.asc",
+        },
+        "containerd": {"version": "2.3.7-1"},
+    }
+}
+
 
 def spec(**changes):
     found, problems = specs.parse("dc1-prod", {**SPEC, **changes})
@@ -143,6 +154,11 @@ class TestDesired:
     def test_the_sites_own_apt_sources(self):
         assert self.want(packages={"containerd": {"version": "2.3.7-1"}})["repository"] is None
 
+    def test_a_flat_repository_has_no_components(self):
+        source = self.want(**FLAT)["repository"]["source"]
+        assert "Suites: /\n" in source
+        assert "Components" not in source
+
     def test_an_index_without_tls_is_trusted_by_name(self):
         assert (
             self.want(python={"index": "http://mirror.example/simple"})["python_client"]["trusted_host"]
@@ -172,6 +188,10 @@ class TestSources:
     def test_the_index_of_each_component(self):
         (index,) = sources.package_indexes(spec().packages.repository, "arm64")
         assert index.urls == ("http://mirror.example/apt/dists/bookworm/main/binary-arm64/Packages.gz",)
+
+    def test_the_index_of_a_flat_repository(self):
+        (index,) = sources.package_indexes(spec(**FLAT).packages.repository, "amd64")
+        assert index.urls == ("https://mirror.example/core:/stable:/v1.37/deb/Packages.gz",)
 
 
 class TestKernel:
