@@ -42,10 +42,10 @@ def __virtual__() -> str | tuple[bool, str]:
 
 
 def start(interval: float = 1.0) -> None:
-    """Serve for ever.
+    """Serve for ever. What goes wrong in one turn is logged, and the next one comes.
 
     interval
-        For how many seconds to rest between two looks at who asks.
+        For how many seconds to rest between two looks at who asks. Default: 1.
     """
     configuration = str(Path(__opts__["conf_file"]).parent)
     desk = JoinDesk(

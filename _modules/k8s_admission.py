@@ -19,14 +19,17 @@ __virtualname__ = "k8s_admission"
 
 
 def request(cluster: str) -> dict[str, Any]:
-    """
-    Request an admission of this server to a cluster: make the key pair that it is to be sealed to.
+    """Request an admission of this server to a cluster: make the key pair that it is to be sealed to.
 
-    The private half stays in memory (/run) and is destroyed when the box is opened. An earlier one is lost.
+    The private half stays in memory (/run) and is destroyed when a box is opened. An earlier one is lost.
 
     cluster
-        The cluster's name.
-    Returns the public half (``public``) and this server's addresses, the one that it shows to others first.
+        The cluster's name. Only a box for this cluster opens.
+
+    Returns the public half of the key (``public``, X25519, base64) and this server's addresses
+    (``addresses``), the one that it shows to others first: those of the interface with the default route.
+
+    Raises an error if /run cannot be written or ``ip`` fails.
 
     CLI Example:
 
@@ -50,35 +53,42 @@ def mint(  # noqa: PLR0917 - Salt has no keyword-only arguments
     addresses: list[str],
     ttl: int = 600,
 ) -> dict[str, str]:
-    """
-    Mint the admission of one server to this control plane server's cluster, and seal it to the server's key.
+    """Mint the admission of one server to this control plane's cluster, and seal it to the server's key.
 
-    Until it is revoked or expires, a process beside the minion approves the one certificate that it is for.
+    Until it is revoked or expires, a process beside the minion (``k8s-approver-TOKEN_ID.service``) approves
+    the one certificate that it is for. An earlier admission of the same server is revoked.
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     cluster
-        The cluster's name.
+        The cluster's name, for messages. The admission is to the cluster that the spec names.
     spec
-        The cluster's spec, as plain data, with the version that the server has been prepared for.
+        The cluster's spec, a mapping as in the pillar, at the version that the server was prepared for.
     server
         The minion id of the server.
     node
-        The name that its node will have.
+        The name that its node will have: the minion id in lower case.
     role
         ``control-plane`` (the admission then carries the cluster's certificate authorities) or ``worker``.
     pool
-        The pool of a worker.
+        The pool of a worker; None for a control plane.
     public
         The public key that ``k8s_admission.request`` returned on the server.
     addresses
-        The addresses that it returned. The node gets serving certificates for these and no others.
+        The addresses that it returned, a list. The node gets serving certificates for these only, without the
+        cluster's virtual address and those in its pod and service networks.
     ttl
-        For how many seconds it is valid.
+        For how many seconds it is valid. Default: 600.
 
     Returns the sealed box (``box``) and the id of its token, which is no secret (``token_id``).
 
-    Raises an error if the spec does not give the server this role, or is newer than the API server.
+    Raises an error if this server has seen a higher fencing number; if the spec is not valid, does not give
+    the server this role, pool and node name, or is newer than the API server; if ``addresses`` has none of
+    the server's own, or ``public`` is no key; if a file of the PKI is missing here, the API server on this
+    server does not answer or refuses, or the process beside the minion does not start.
+
+    A kubelet must not be newer than its API server: https://kubernetes.io/releases/version-skew-policy/#kubelet
+    Tokens: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/
 
     CLI Example:
 
@@ -94,13 +104,16 @@ def mint(  # noqa: PLR0917 - Salt has no keyword-only arguments
 
 
 def revoke(token_id: str) -> dict[str, bool]:
-    """
-    Revoke an admission: its token can do nothing any more, and no certificate is approved for it.
+    """Revoke an admission: its token can do nothing any more, and no certificate is approved for it.
+
+    A certificate that was issued for it stays valid.
 
     token_id
         The id that ``k8s_admission.mint`` returned.
 
     Returns whether it was there: ``changed``.
+
+    Raises an error if the API server on this server does not answer or refuses.
 
     CLI Example:
 

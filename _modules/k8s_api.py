@@ -21,12 +21,38 @@ __salt__: dict[str, Callable[..., Any]]
 
 
 def cluster_view() -> dict[str, Any]:
-    """
-    Return the cluster as this server's own API server and etcd member see it now.
+    """Return the cluster as this server's own API server and etcd member see it now. Changes nothing.
 
-    Returns ``reachable`` and, where it is not, ``error``; otherwise version, ca, etcd (members, or error),
-    nodes, cluster_configuration, kubelet_configuration, phases (what kubeadm init leaves in the API;
-    network_addon: the content hash of the one installed), auto_approve, admissions and lease.
+    Returns a mapping, of which only the first and ``error`` are there where the API server does not answer:
+
+    reachable
+        Whether the API server on this server answers, and does not refuse.
+    ca
+        The hash of the public key of the cluster's CA, ``sha256:...``; None without one, ``unreadable``
+        where the file is torn.
+    etcd
+        What ``k8s_etcd.members`` returns; ``error`` alone where the member on this server does not answer.
+    version
+        The API server's.
+    nodes
+        A list, each node as ``k8s_api.wait_ready`` returns it.
+    cluster_configuration
+        kubeadm's ClusterConfiguration as stored in the cluster; None where it is not.
+    kubelet_configuration
+        The KubeletConfiguration, likewise.
+    phases
+        What kubeadm init leaves in the API: kubeadm_config, kubelet_config, cluster_info, bootstrap_rbac,
+        coredns and kube_proxy, each whether all of it is there; network_addon: the content hash of the one
+        installed, None where there is none or its objects disagree.
+    dns_crowded
+        Whether all replicas of CoreDNS run on one node though another could take one
+        (``k8s_api.spread_dns``).
+    auto_approve
+        Whether the binding is there that ``k8s_api.restrict_bootstrap`` deletes.
+    admissions
+        A list of those that were not revoked: token_id, minion, node, and expires in seconds since the epoch.
+    lease
+        The lock in the API: holder, fence, seconds_left; None where nobody holds it.
 
     CLI Example:
 
@@ -38,15 +64,21 @@ def cluster_view() -> dict[str, Any]:
 
 
 def apply(fence: int, manifests: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """
-    Make objects be as given (server-side apply); fields that somebody else set are taken over.
+    """Make objects be as given (server-side apply); fields that somebody else set are taken over.
+
+    The field manager is ``k8s-lifecycle``: a field that it applied before and that is not given now goes.
+    https://kubernetes.io/docs/reference/using-api/server-side-apply/
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     manifests
-        The objects, in the order in which they are made.
+        The objects, a list of mappings, in the order in which they are made. A kind that one of them defines
+        may take 30 s to be known.
 
-    Returns the objects that were not so before: ``changed``.
+    Returns the objects that were not so before, as ``Kind name``: ``changed``.
+
+    Raises an error if this server has seen a higher fencing number, the cluster does not know a kind, or the
+    API server on this server does not answer or refuses. What was applied until then stays.
 
     CLI Example:
 
@@ -61,15 +93,18 @@ def apply(fence: int, manifests: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def network_addon(fence: int, spec: dict[str, Any]) -> dict[str, list[str]]:
-    """
-    Apply the network addon that the spec asks for.
+    """Apply the network addon that the spec asks for. Objects of an earlier one that it does not have stay.
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     spec
-        The cluster's spec, as plain data.
+        The cluster's spec, a mapping as in the pillar. ``network_addon.kind: none`` applies nothing.
 
-    Returns the objects that were not so before: ``changed``.
+    Returns the objects that were not so before, as ``Kind name``: ``changed``.
+
+    Raises an error if this server has seen a higher fencing number, the spec is not valid, its
+    ``network_addon.source`` is not on the master's file server, does not render or is no YAML, the cluster
+    does not know a kind, or the API server on this server does not answer or refuses.
 
     CLI Example:
 
@@ -88,15 +123,18 @@ def network_addon(fence: int, spec: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def restrict_bootstrap(fence: int) -> dict[str, bool]:
-    """
-    Delete the binding by which any bootstrap token gets a certificate for any node at once.
+    """Delete the binding by which any bootstrap token gets a certificate for any node at once.
 
     kubeadm init and kubeadm upgrade make it; requests are approved one by one instead (``k8s_admission``).
+    https://kubernetes.io/docs/reference/setup-tools/kubeadm/kubeadm-join/#securing-more
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
 
     Returns whether it was there: ``changed``.
+
+    Raises an error if this server has seen a higher fencing number, or the API server on this server does not
+    answer or refuses.
 
     CLI Example:
 
@@ -116,21 +154,26 @@ def settle_node(
     taints: list[dict[str, str]],
     remove_startup_taint: bool = False,
 ) -> dict[str, bool]:
-    """
-    Give a node exactly the labels and taints of its pool. What others put on it stays.
+    """Give a node exactly the labels and taints of its place in the cluster. What others put on it stays.
+
+    Which are those of its place is remembered on the node, in the annotation ``k8s-lifecycle/settled``.
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     node
         The node's name.
     labels
-        The labels of its pool.
+        The labels of its pool, values by key; empty for a control plane.
     taints
-        The taints of its pool, each with key, effect and, if it has one, value.
+        Those of its pool, or of a control plane: a list, each with key, effect and, if it has one, value.
     remove_startup_taint
-        True: open the node for pods, since its smoke check has passed.
+        True: open the node for pods, since its smoke check has passed. Default: False, the taint
+        ``k8s-lifecycle.io/startup`` stays.
 
     Returns whether that changed it: ``changed``.
+
+    Raises an error if this server has seen a higher fencing number, there is no such node, others changed it
+    ten times while it was written, or the API server on this server does not answer or refuses.
 
     CLI Example:
 
@@ -146,15 +189,19 @@ def settle_node(
 
 
 def delete_node(fence: int, node: str) -> dict[str, bool]:
-    """
-    Delete a node from the cluster. Its server is not touched, nor is its etcd member.
+    """Delete a node from the cluster. Its server is not touched, nor is its etcd member.
+
+    Its addresses are forgotten: it gets no serving certificate any more.
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     node
         The node's name.
 
     Returns whether it was there: ``changed``.
+
+    Raises an error if this server has seen a higher fencing number, or the API server on this server does not
+    answer or refuses.
 
     CLI Example:
 
@@ -171,16 +218,19 @@ def delete_node(fence: int, node: str) -> dict[str, bool]:
 
 
 def wait_ready(node: str, timeout: float = 180) -> dict[str, Any]:
-    """
-    Wait until a node is Ready.
+    """Wait until a node is Ready.
 
     node
-        The node's name.
+        The node's name. It may be one that has not registered yet.
     timeout
-        For how many seconds.
+        For how many seconds. Default: 180.
 
-    Returns the node: name, ready, version, labels, taints, unschedulable and addresses. Raises an error with
-    the kubelet's reason if it is not Ready by then.
+    Returns the node: name, ready, version, labels, taints (a list, each with key, effect and, if it has one,
+    value), unschedulable, settled (what ``k8s_api.settle_node`` gave it: labels, a list of keys, and taints,
+    a list of keys with effects; None before that), and addresses (its internal ones).
+
+    Raises an error with the kubelet's reason if it is not Ready by then, and at once if the API server on
+    this server does not answer or refuses.
 
     CLI Example:
 
@@ -195,21 +245,25 @@ def wait_ready(node: str, timeout: float = 180) -> dict[str, Any]:
 def smoke_check(
     fence: int, spec: dict[str, Any], nodes: list[str], timeout: float = 180
 ) -> dict[str, dict[str, Any]]:
-    """
-    Check each of these nodes by a pod that resolves a Service's name and reaches a pod on another node.
+    """Check each of these nodes by a pod that resolves a Service's name and reaches a pod on another node.
 
-    Nothing of it stays. The other node is any Ready one; where there is none, that part is left out.
+    Nothing of it stays. The other node is any Ready one; where there is none, that part is left out. The pods
+    run in ``kube-system`` and tolerate every taint.
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     spec
-        The cluster's spec, as plain data.
+        The cluster's spec, a mapping as in the pillar: its ``images.smoke_check`` and
+        ``networks.dns_domain``.
     nodes
-        The names of the nodes.
+        The names of the nodes, a list.
     timeout
-        For how many seconds in all.
+        For how many seconds in all. Default: 180. The pods to be reached get half of it to start.
 
-    Returns for each node ``ok`` and ``detail``: which part failed, and how.
+    Returns for each node, by name, ``ok`` and ``detail``: what its pod did, or which part failed, and how.
+
+    Raises an error if this server has seen a higher fencing number, the spec is not valid, a pod to be
+    reached does not run in time, or the API server on this server does not answer or refuses.
 
     CLI Example:
 
@@ -223,15 +277,21 @@ def smoke_check(
 
 
 def spread_dns(fence: int, timeout: float = 90) -> dict[str, Any]:
-    """
-    Put CoreDNS on more than one node, once there is a second one that it may run on.
+    """Put CoreDNS on more than one node, once there is a second one that it may run on.
+
+    kubeadm starts all replicas on the first node. One pod is deleted, and no rollout started as in
+    https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/adding-linux-nodes/: its pods keep away from
+    the old ones only, and may meet again elsewhere.
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     timeout
-        For how many seconds to wait for it.
+        For how many seconds to wait until all replicas are Ready again. Default: 90.
 
-    Returns ``changed`` and the ``nodes`` that it runs on.
+    Returns whether a pod was moved (``changed``) and the names of the nodes that CoreDNS runs on (``nodes``).
+
+    Raises an error if this server has seen a higher fencing number, not all replicas are Ready by then, or
+    the API server on this server does not answer or refuses.
 
     CLI Example:
 

@@ -13,20 +13,23 @@ __virtualname__ = "k8s_csr"
 
 
 def approve_serving(nodes: list[str] | None = None, timeout: float = 0) -> dict[str, Any]:
-    """
-    Approve the kubelets' pending requests for serving certificates that are in order.
+    """Approve the kubelets' pending requests for serving certificates that are in order.
 
     In order is: sent by the node itself, for its own name, usages of a server, addresses only that its
     server was admitted with. Others stay as they are. Kubelets renew these certificates within a year, so
-    that this also runs on a schedule.
+    that this also runs on a schedule: Kubernetes itself never approves them.
+    https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers
 
     nodes
-        Names of nodes that need one now: wait for their requests.
+        Names of nodes that need one now, a list: wait until each has an approved request. Default: none.
     timeout
-        For how many seconds to wait for those.
+        For how many seconds to wait for those. Default: 0, one look.
 
     Returns the nodes whose requests were approved now (``approved``), the reasons why others were not, by the
-    name of the request (``refused``), and those of ``nodes`` whose request has not come (``missing``).
+    name of the request (``refused``), and those of ``nodes`` that have no approved request (``missing``).
+
+    Raises an error if the API server on this server does not answer or refuses. A request that is not in
+    order, or does not come, is none.
 
     CLI Example:
 

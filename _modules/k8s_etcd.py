@@ -13,8 +13,7 @@ __virtualname__ = "k8s_etcd"
 
 
 def members() -> dict[str, Any]:
-    """
-    Return the members of etcd and the health of each.
+    """Return the members of etcd and the health of each.
 
     Returns ``members``, each with name (empty if it never started), id (hexadecimal), learner, leader,
     healthy (it answers, and follows a leader), peer_urls and client_urls; and ``quorum``: whether a quorum
@@ -33,17 +32,22 @@ def members() -> dict[str, Any]:
 
 
 def remove_member(fence: int, name: str, member_id: str) -> dict[str, bool]:
-    """
-    Remove a member from etcd. Whether that is safe is the caller's to prove (the quorum proof).
+    """Remove a member from etcd. Whether that is safe is the caller's to prove (the quorum proof).
+
+    A removal itself needs a quorum: https://etcd.io/docs/v3.6/op-guide/runtime-configuration/
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     name
-        The member's name, as seen before: a member that has this id and another name is not removed.
+        The member's name, as seen before: a member that has this id and another name is not removed. Empty
+        for one that never started.
     member_id
         The member's id, hexadecimal.
 
     Returns whether it was there: ``changed``. A member that is gone already is no error.
+
+    Raises an error if this server has seen a higher fencing number, the member has another name, the member
+    on this server does not answer, or etcd refuses.
 
     CLI Example:
 

@@ -24,25 +24,30 @@ __opts__: dict[str, Any]
 
 
 def init(fence: int, cluster: str, spec: dict[str, Any], timeout: float = 540) -> dict[str, list[str]]:
-    """
-    Initialise the first control plane of a cluster on this server, or finish an init that was cut off.
+    """Initialise the first control plane of a cluster on this server, or finish an init that was cut off.
 
     What is whole is kept, what is torn is made anew, what is missing is added; on a whole control plane
     nothing runs. The bootstrap token that kubeadm makes is deleted, and so is the binding by which any
-    bootstrap token gets a certificate for any node.
+    bootstrap token gets a certificate for any node (``k8s_api.restrict_bootstrap``).
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     cluster
-        The cluster's name.
+        The cluster's name, for messages. The cluster is the one that the spec names.
     spec
-        The cluster's spec, as plain data.
+        The cluster's spec, a mapping as in the pillar.
     timeout
-        For how many seconds to wait. kubeadm goes on after that, and ``k8s_kubeadm.wait`` waits for it.
+        For how many seconds to wait. Default: 540. kubeadm goes on after that, and ``k8s_kubeadm.wait`` waits
+        for it.
 
     Returns the phases of kubeadm that ran: ``changed``.
 
-    Raises an error with kubeadm's last lines.
+    Raises an error, before anything is started, if this server has seen a higher fencing number, the spec is
+    not valid, a kubeadm runs already or is not installed, or this server has no address of its own, or etcd
+    data without the whole CA. Raises one with kubeadm's last lines if it fails or still runs after
+    ``timeout``, and one if the API server on this server does not answer or refuses.
+
+    Phases: https://kubernetes.io/docs/reference/setup-tools/kubeadm/kubeadm-init/#init-workflow
 
     CLI Example:
 
@@ -63,21 +68,25 @@ def init(fence: int, cluster: str, spec: dict[str, Any], timeout: float = 540) -
 
 
 def join(fence: int, box: str, timeout: float = 540) -> dict[str, list[str]]:
-    """
-    Join the cluster that this server asked to join, with the admission in a sealed box.
+    """Join the cluster that this server asked to join, with the admission in a sealed box.
 
-    The private key that opens the box is destroyed, and what kubeadm reads goes away when it ends.
+    The private key that opens the box is destroyed, also where the join then fails: it needs a new admission.
+    What kubeadm reads goes away when it ends.
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     box
         What ``k8s_admission.mint`` returned for this server.
     timeout
-        For how many seconds to wait. kubeadm goes on after that, and ``k8s_kubeadm.wait`` waits for it.
+        For how many seconds to wait. Default: 540. kubeadm goes on after that, and ``k8s_kubeadm.wait`` waits
+        for it.
 
-    Returns what was done: ``changed``.
+    Returns what was done: ``changed``, a list with ``join``.
 
-    Raises an error with kubeadm's last lines, or with the reason why the box does not open.
+    Raises an error, before anything is started, if this server has seen a higher fencing number, the box does
+    not open (it is for another server, cluster or key, expired more than 60 s ago, or was changed), or a
+    kubeadm runs already, is not installed or left something here. Raises one with kubeadm's last lines if it
+    fails or still runs after ``timeout``.
 
     CLI Example:
 
@@ -92,20 +101,26 @@ def join(fence: int, box: str, timeout: float = 540) -> dict[str, list[str]]:
 
 
 def finish_join(fence: int, spec: dict[str, Any], timeout: float = 540) -> dict[str, list[str]]:
-    """
-    Finish the join of a control plane that votes in etcd already: it must not be reset.
+    """Finish the join of a control plane that votes in etcd already: it must not be reset.
 
     Files that are torn or missing are made anew from the CA on this server, the kubelet's credentials
     included; then the kubelet is started and the node marked as a control plane.
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     spec
-        The cluster's spec, as plain data.
+        The cluster's spec, a mapping as in the pillar.
     timeout
-        For how many seconds to wait.
+        For how many seconds to wait. Default: 540. kubeadm goes on after that, and ``k8s_kubeadm.wait`` waits
+        for it.
 
     Returns the phases of kubeadm that ran: ``changed``.
+
+    Raises an error, before anything is started, if this server has seen a higher fencing number, the spec is
+    not valid, a kubeadm runs already or is not installed, or this server has no address of its own, no etcd
+    data, not the whole CA, or is a learner by etcd's own word. Raises one with kubeadm's last lines if it
+    fails or still runs after ``timeout``, and one if the API server on this server does not answer or
+    refuses.
 
     CLI Example:
 
@@ -121,22 +136,29 @@ def finish_join(fence: int, spec: dict[str, Any], timeout: float = 540) -> dict[
 
 
 def reset(fence: int, cluster: str, not_voting: bool = False, timeout: float = 300) -> dict[str, list[str]]:
-    """
-    Reset this server, so that it can join again: ``kubeadm reset``, and what that leaves behind.
+    """Reset this server, so that it can join again: ``kubeadm reset``, and what that leaves behind.
 
     It refuses on a server whose etcd data may count. Etcd members are never touched: remove them first.
+    kubeadm would remove this server's by itself, and wipe the data also where that failed.
+    https://kubernetes.io/docs/reference/setup-tools/kubeadm/kubeadm-reset/#reset-workflow
 
     fence
-        The fencing number of the run.
+        The fencing number of the run, a whole number.
     cluster
-        The cluster's name.
+        The cluster's name, for messages.
     not_voting
         True: a healthy member has just said that this server is no voting member. What the member on this
-        server itself says, backed by a quorum, still comes first.
+        server itself says, backed by a quorum, still comes first. Default: False.
     timeout
-        For how many seconds to wait.
+        For how many seconds to wait for kubeadm. Default: 300. It goes on after that, but what it leaves
+        behind stays until the next reset.
 
-    Returns what was there and is gone: ``changed``.
+    Returns what was done: ``changed``, a list of ``reset``, the directories that were emptied, and the links,
+    chains and tables of the pod network and kube-proxy that were removed.
+
+    Raises an error, before anything is changed, if this server has seen a higher fencing number, a kubeadm
+    runs already or is not installed, or etcd counts on the data of this server, or may. Raises one with the
+    last lines of kubeadm if it fails or still runs after ``timeout``, or of another command that fails.
 
     CLI Example:
 
@@ -150,14 +172,15 @@ def reset(fence: int, cluster: str, not_voting: bool = False, timeout: float = 3
 
 
 def wait(timeout: float = 540) -> dict[str, Any] | None:
-    """
-    Wait until no kubeadm changes this server.
+    """Wait until no kubeadm changes this server: init, join, reset or upgrade, whoever started it.
 
     timeout
-        For how many seconds.
+        For how many seconds. Default: 540.
 
-    Returns what became of the last kubeadm that ran here: verb, ok and its last lines of output; None where
-    that is not known. Raises an error if one still runs then.
+    Returns what became of the last kubeadm that this module started: its verb (``verb``), whether it did it
+    (``ok``), and its last lines (``output``). None where that is not known, as after a reboot.
+
+    Raises an error if one still runs then, with what it last said. It goes on.
 
     CLI Example:
 

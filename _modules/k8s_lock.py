@@ -6,7 +6,7 @@ from typing import Any
 
 from salt.exceptions import CommandExecutionError
 
-from k8s_lifecycle import fencing
+from k8s_lifecycle import failures, fencing
 from k8s_lifecycle.cluster import lease
 from k8s_lifecycle.cluster.api import Api, KubernetesError
 from k8s_lifecycle.server import lock_file
@@ -18,7 +18,11 @@ __virtualname__ = "k8s_lock"
 
 
 def held() -> dict[str, Any] | None:
-    """Return the lock that counts on this server now (cluster, holder, fence, seconds_left), or None.
+    """Return the lock that counts on this server now, whichever cluster's it is. Changes nothing.
+
+    Returns cluster, holder, fence and seconds_left; None where there is none, or it has expired.
+
+    Raises ValueError if the file of a lock is damaged.
 
     CLI Example:
 
@@ -34,19 +38,26 @@ def held() -> dict[str, Any] | None:
 def acquire(cluster: str, holder: str, fence: int, ttl: int) -> dict[str, Any]:
     """Take or renew the lock of a cluster on this server, and in the cluster's API where that answers.
 
+    In the API it is the Lease ``kube-system/k8s-lifecycle``.
+    https://kubernetes.io/docs/concepts/architecture/leases/
+
     cluster
         The cluster's name.
     holder
-        Who takes it: the operation, the run's id, who started it and where.
+        Who takes it: the operation, the run's id, who started it and where. Who has the same words renews.
     fence
-        The fencing number of the run. Once it has the lock, this server refuses every lower number.
+        The fencing number of the run, a whole number. Once it has the lock, this server refuses every lower
+        number: https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html
     ttl
-        For how many seconds, unless renewed.
+        For how many seconds, unless renewed: a whole number.
 
-    Returns the lock of the server and of the API (None where that does not answer), each with holder, fence
-    and seconds_left, and whether all of it is this run's: ``mine``.
+    Returns who has the lock now: on this server (``server``: cluster, holder, fence, seconds_left), in the
+    API (``lease``: holder, fence, seconds_left), and whether all of it is this run's (``mine``). ``lease`` is
+    None where the API does not answer or refuses, and where another run has the server's. ``server`` is None
+    where another run has the lease: this server's is given back then.
 
-    Raises an error if a run with a higher fencing number was here.
+    Raises an error if a run with a higher fencing number was here; the lock is given back then. Raises
+    ValueError if the file of a lock or of the fencing number is damaged.
 
     CLI Example:
 
@@ -70,6 +81,28 @@ def acquire(cluster: str, holder: str, fence: int, ttl: int) -> dict[str, Any]:
     return _answer(on_server, in_api, wanted)
 
 
+def admit(fence: int) -> None:
+    """Let a run go ahead on this server that has the highest fencing number so far.
+
+    The SLS that a run applies begin with it: a state run may have waited for others in a queue meanwhile.
+
+    fence
+        The fencing number of the run, a whole number. From now on every lower one is refused.
+
+    Returns None.
+
+    Raises an error if a run with a higher fencing number was here.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_lock.admit 7
+    """
+    with failures.told("beginning a state run"):
+        fencing.admit(fence)
+
+
 def release(cluster: str, holder: str) -> dict[str, bool]:
     """Give the lock back, on this server and in the cluster's API, wherever this holder has it.
 
@@ -78,7 +111,10 @@ def release(cluster: str, holder: str) -> dict[str, bool]:
     holder
         Who took it, in the words in which it was taken.
 
-    Returns where it was given back: ``server`` and ``lease``.
+    Returns where it was given back: ``server`` and ``lease``, each True or False. An API that does not answer
+    or refuses is no error; the lease expires by itself.
+
+    Raises ValueError if the file of the lock is damaged.
 
     CLI Example:
 

@@ -24,11 +24,23 @@ __pillar__: Mapping[str, Any]
 
 
 def standing() -> dict[str, Any]:
-    """Return where this server stands between bare and node.
+    """Return where this server stands between bare and node. Changes nothing.
 
-    ``node``: it has the credentials of a node. ``asks``: it has to ask for its join, or for the end of it
-    where that was cut off. ``reason``: why a server that is no node does not ask. ``kubeadm``: the one that
-    runs now. ``answer``: what the master said since it last asked.
+    Returns a mapping:
+
+    node
+        Whether it has the credentials of a node.
+    asks
+        Whether it has to ask for its join, or for the end of it where that was cut off.
+    reason
+        Why a server that is no node does not ask; otherwise empty.
+    kubeadm
+        The one that runs now, as in ``k8s_server.facts``; None where none does.
+    answer
+        What the master said since it last asked: outcome and reason (``k8s_node.tell``), failed (why the last
+        attempt did, or empty), and at (when, in seconds since the epoch). None where it has said nothing.
+
+    Raises InvalidSpecError if the code on this server cannot use the spec in the pillar.
 
     CLI Example:
 
@@ -48,13 +60,17 @@ def standing() -> dict[str, Any]:
 
 
 def ask(now: bool = False) -> bool:
-    """Ask the master to let this server join its cluster. Returns whether it asked.
+    """Ask the master to let this server join its cluster, by the event ``k8s/join/ask``.
 
     It does not when the pause since it last asked is not over, nor when there is nothing to ask for any more:
-    then the schedule that repeats this function ends.
+    then the schedule that repeats this function ends. Pauses double, from 60 s to 900 s.
 
     now
-        Do not mind the pause.
+        True: do not mind the pause. Default: False.
+
+    Returns whether it asked: False also where the event could not be sent.
+
+    Raises an error if the code on this server cannot use the spec in the pillar.
 
     CLI Example:
 
@@ -74,12 +90,14 @@ def ask(now: bool = False) -> bool:
 
 
 def waiting(grains: Sequence[str] = ()) -> dict[str, Any] | None:
-    """Return the grains of a server that asks to join, or None if it does not ask.
+    """Return the grains of a server that asks to join.
 
     The master asks this before it acts: an event can be forged, the answer to a job cannot.
 
     grains
-        The names of those that decide.
+        The names of those that decide, a list. Default: none.
+
+    Returns the values of those that this server has, by name (``grains``); None if it does not ask.
 
     CLI Example:
 
@@ -93,13 +111,17 @@ def waiting(grains: Sequence[str] = ()) -> dict[str, Any] | None:
 
 
 def tell(outcome: str, reason: str) -> bool:
-    """Keep the master's answer for the state that waits for it.
+    """Keep the master's answer for the state that waits for it. A server that does not ask keeps none.
 
     outcome
         ``accepted``: the join follows. ``refused``: no spec allows it. ``failed``: the join was tried.
-        ``joined``: there is nothing to ask for any more.
+        ``joined``: there is nothing to ask for any more, and the schedule that asks ends.
     reason
         Why, for people.
+
+    Returns True.
+
+    Raises an error if ``outcome`` is none of these.
 
     CLI Example:
 

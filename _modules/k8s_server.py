@@ -8,9 +8,9 @@ from typing import Any
 
 from k8s_lifecycle import code, fencing
 from k8s_lifecycle.model import spec as specs
-from k8s_lifecycle.server import desired as wanted
-from k8s_lifecycle.server import drift as drifts
 from k8s_lifecycle.server import (
+    addresses,
+    endpoint,
     kubernetes_files,
     lock_file,
     network,
@@ -19,6 +19,8 @@ from k8s_lifecycle.server import (
     processes,
     services,
 )
+from k8s_lifecycle.server import desired as wanted
+from k8s_lifecycle.server import drift as drifts
 from k8s_lifecycle.server import preflight as checks
 
 __virtualname__ = "k8s_server"
@@ -36,6 +38,47 @@ def facts(endpoint_address: str | None = None) -> dict[str, Any]:
     endpoint_address
         The virtual address of the API, which moves and is no server's own. Default: that in the pillar.
 
+    Returns a mapping:
+
+    code
+        Which version of this code the minion runs, 16 hexadecimal digits: compared with the master's.
+    id
+        The minion id.
+    grains
+        datacenter, environment, k8s_pool, k8s_role and those that the pillar's pools ask for, where set.
+    machine_id
+        What /etc/machine-id holds.
+    clock
+        The time, in seconds since the epoch.
+    addresses
+        Its own addresses, a list, those of the interface with the default route first: without the virtual
+        one and those in the pod and service networks.
+    packages
+        The versions of kubeadm, kubectl, kubelet and containerd, each None where it is not installed.
+    kubelet
+        ``active``: whether its service runs.
+    containerd
+        ``active``: whether its service runs.
+    kubeadm
+        The one that changes this server now: verb, pid, since (seconds since the epoch), and ours (whether
+        ``k8s_kubeadm`` started it); None where none does.
+    files
+        What kubeadm left: ca (as in ``k8s_api.cluster_view``); ca_key, kubelet_conf, kubelet_config,
+        bootstrap_kubelet_conf, admin_conf and etcd_data, each whether it is there; manifests, the names of
+        the static pods.
+    endpoint
+        What its haproxy.cfg was made for: mark (cluster, address, interface, port and virtual router) and
+        peers (addresses by minion id); None where this product made none.
+    fence
+        The highest fencing number that this server has seen; 0 before the first run.
+    lock
+        What ``k8s_lock.held`` returns.
+    api
+        What ``k8s_api.cluster_view`` returns; None on a server without admin.conf.
+
+    Raises RuntimeError if ``ip``, ``systemctl`` or ``dpkg-query`` fails, ValueError if the file of the
+    fencing number or of a lock is damaged, or ``endpoint_address`` is no address.
+
     CLI Example:
 
     .. code-block:: bash
@@ -52,15 +95,14 @@ def facts(endpoint_address: str | None = None) -> dict[str, Any]:
         "id": __opts__["id"],
         "grains": {name: __grains__[name] for name in _narrowing(spec) if name in __grains__},
         "machine_id": observation.machine_id(),
-        "boot_id": moment.boot,
         "clock": time.time(),
         "addresses": _addresses(spec, endpoint_address),
-        "interface": network.default_interface(),
         "packages": packages.versions(),
         "kubelet": {"active": "kubelet" in active},
         "containerd": {"active": "containerd" in active},
         "kubeadm": processes.kubeadm(),
         "files": files,
+        "endpoint": endpoint.look(),
         "fence": fencing.current(),
         "lock": lock.to_dict(moment) if lock else None,
         "api": __salt__["k8s_api.cluster_view"]() if files["admin_conf"] else None,
@@ -68,7 +110,10 @@ def facts(endpoint_address: str | None = None) -> dict[str, Any]:
 
 
 def bare() -> bool:
-    """Return whether this server is no node, nor part of one: kubeadm left nothing here and does not run.
+    """Return whether this server is no node, nor part of one. Changes nothing.
+
+    Returns True if it has no CA, no credentials of a kubelet, no static pods and no etcd data, and kubeadm
+    does not run.
 
     CLI Example:
 
@@ -80,7 +125,11 @@ def bare() -> bool:
 
 
 def default_interface() -> str | None:
-    """Return the interface that holds the default route.
+    """Return the interface that holds the default route: IPv4's before IPv6's, then by metric.
+
+    Returns its name; None where there is no default route.
+
+    Raises RuntimeError if ``ip`` fails.
 
     CLI Example:
 
@@ -92,13 +141,32 @@ def default_interface() -> str | None:
 
 
 def preflight(spec: Mapping[str, Any], role: str, pool: str | None, others: Mapping[str, Any]) -> list[str]:
-    """Return everything that would keep this bare server from becoming a node, each with what to do about it.
+    """Return everything that would keep this bare server from becoming a node. Changes nothing.
 
-    spec, role, pool
-        The spec of the cluster, and what the server is to be in it.
+    It compares machine id, clock, Python, CPUs, memory, swap, ports, disk space, cgroups, other container
+    runtimes and Kubernetes, the default route and the endpoint's name, and asks the registries, the apt
+    repository and the package index for an answer within 5 s each. Checks of kubeadm's that the spec has in
+    ``kubeadm.ignore_preflight_errors`` are left out here, too.
+
+    CPUs and memory: https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/install-kubeadm/
+    Ports: https://kubernetes.io/docs/reference/networking/ports-and-protocols/
+    Full disks: https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
+    No cgroup v1 from 1.35 on: https://github.com/kubernetes/enhancements/issues/5573
+
+    spec
+        The cluster's spec, a mapping as in the pillar.
+    role
+        What the server is to be: ``control-plane``, ``worker`` or ``spare``.
+    pool
+        The pool of a worker; otherwise None.
     others
         ``machine_ids``: those of the other servers, by minion id. ``clock``: the master's, in seconds since
-        the epoch, when it asked.
+        the epoch, when it asked. The server's may be 2 s behind it, or 12 s ahead.
+
+    Returns a list with a line for each problem, and what to do about it; empty if there is none.
+
+    Raises InvalidSpecError if the spec is not valid, KeyError if it has no such pool or ``others`` is not
+    whole, RuntimeError if ``ip``, ``ss``, ``dpkg`` or ``dpkg-query`` fails.
 
     CLI Example:
 
@@ -112,11 +180,40 @@ def preflight(spec: Mapping[str, Any], role: str, pool: str | None, others: Mapp
 
 
 def desired(assignment: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the SLS lay out on this server: whole files and plain lists.
+    """Return what the SLS lay out on this server: whole files and plain lists. Changes nothing.
 
     assignment
         The pillar ``k8s``: cluster, role, pool, spec; and from the runner, which has seen the cluster, the
         addresses of its control plane. Without those, the Kubernetes version that is installed stays.
+
+    Returns a mapping:
+
+    kernel
+        ``modules``, a list, and ``settings``, values by name.
+    swap_allowed
+        Whether the spec's kubelet has ``failSwapOn: false``.
+    clock
+        ``time_servers``, a list, empty for the distribution's; None in a container, which has its host's.
+    repository
+        The apt source (``source``, deb822), where its key is (``key``) and goes (``keyring``); None where the
+        server's own are used.
+    packages
+        ``pinned``, versions by name; ``helpers``, names; ``preferences``, a file for apt; ``refresh``,
+        whether apt's lists are to be read again.
+    containerd
+        The text of its config.toml.
+    registries
+        The texts of the registries' hosts.toml, by registry.
+    patches
+        The texts of kubeadm's patches, by file name.
+    python_client
+        ``version`` of the package ``kubernetes``, ``index`` and ``trusted_host`` (None if not set).
+    endpoint
+        mark (a line by which its files are recognised), address, port, virtual_router_id and interface (None:
+        that of the default route); None on a server that does not carry the endpoint.
+
+    Raises InvalidSpecError if the spec is not valid, KeyError if ``assignment`` lacks role, pool or spec, or
+    the spec has no such pool, RuntimeError if ``dpkg-query`` fails.
 
     CLI Example:
 
@@ -140,8 +237,17 @@ def desired(assignment: Mapping[str, Any]) -> dict[str, Any]:
 def drift(assignment: Mapping[str, Any]) -> list[str]:
     """Return where this node differs from its spec. It is told, and nothing is changed.
 
+    Compared are: packages and their holds, the kubelet's fields that the spec sets, the versions of the
+    static pods, containerd's configuration, and on a server that carries the endpoint its files.
+
     assignment
         The pillar ``k8s``: cluster, role, pool, spec.
+
+    Returns a list with a line for each difference; empty if there is none.
+
+    Raises InvalidSpecError if the spec is not valid, KeyError if ``assignment`` lacks role, pool or spec, or
+    the spec has no such pool, RuntimeError if ``dpkg-query`` fails, YAMLError or TypeError if a file of
+    kubeadm's is torn.
 
     CLI Example:
 
@@ -161,7 +267,7 @@ def _pillar_spec() -> Mapping[str, Any]:
 def _addresses(spec: Mapping[str, Any], endpoint_address: str | None) -> list[str]:
     virtual = endpoint_address or (spec["control_plane"]["endpoint"]["address"] if spec else None)
     inner = [spec["networks"]["pods"], spec["networks"]["services"]] if spec else []
-    return network.own_addresses(network.links(), virtual, inner)
+    return addresses.own(virtual, inner)
 
 
 def _narrowing(spec: Mapping[str, Any]) -> Iterator[str]:

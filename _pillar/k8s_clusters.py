@@ -20,10 +20,19 @@ __grains__: dict[str, Any]
 
 
 def ext_pillar(minion_id: str, pillar: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Return `k8s` with cluster, role, pool and spec of a server.
+    """Return the pillar ``k8s`` of a server: its place in its cluster, by its minion id.
 
-    A server that no usable cluster names may belong to a broken one, so it is told what is wrong with those.
-    It gets nothing when all clusters are sound.
+    minion_id
+        The minion id of the server.
+    pillar
+        The pillar so far; not used.
+    directory
+        The path of the directory with the clusters' files, as in the master's configuration.
+
+    Returns ``k8s`` with cluster, role (``control-plane``, ``worker`` or ``spare``), pool (None unless it is a
+    worker) and spec (a mapping, all defaults filled in). A server that no usable cluster names may belong to
+    a broken one, so it is told what is wrong with those: ``k8s`` with problems, a list of lines. It gets
+    nothing when all clusters are sound. What is wrong with a file is a problem and no error.
     """
     catalogue = specs.load(directory)
     place = catalogue.assignment(minion_id, __grains__)

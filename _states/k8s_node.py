@@ -19,10 +19,15 @@ def joined(name: str, timeout: float = 30) -> dict[str, Any]:
     The join itself follows when the state run that asks has ended: it begins with a state run of its own, and
     two exclude each other. So this never waits for the join, only for the master's answer.
 
+    It also succeeds, and asks nothing, while kubeadm is running and on a server that does not join by itself.
+    It fails if the master refuses or does not answer, or the event that asks cannot be sent.
+
     name
         Anything; shown in the output.
     timeout
-        For how many seconds to wait for the answer.
+        For how many seconds to wait for the answer. Default: 30.
+
+    ``changes`` holds ``node`` (old None, new ``asks to join its cluster``) if it asked, whatever the answer.
 
     .. code-block:: yaml
 

@@ -20,10 +20,26 @@ Changes = dict[str, dict[str, Any]]
 def kernel(name: str, modules: Sequence[str], settings: Mapping[str, str]) -> dict[str, Any]:
     """Load kernel modules and set kernel settings, now and at every boot.
 
+    It fails with what ``modprobe`` said, or if the kernel does not have a setting. Those of bridges are left
+    out until br_netfilter is loaded.
+    https://kubernetes.io/docs/setup/production-environment/container-runtimes/#prerequisite-ipv4-forwarding-optional
+
+    name
+        Anything; shown in the output.
     modules
-        Their names. One that is built in counts as loaded.
+        Their names, a list. One that is built in counts as loaded.
     settings
-        Values by name, as sysctl has them.
+        Values by name, as sysctl has them: text, also where it is a number.
+
+    ``changes`` holds old and new of each module (None, ``loaded``), each setting, and each of the files
+    /etc/modules-load.d/k8s.conf and /etc/sysctl.d/90-k8s.conf that differed.
+
+    .. code-block:: yaml
+
+        k8s-kernel:
+          k8s_server.kernel:
+            - modules: [overlay, br_netfilter]
+            - settings: {net.ipv4.ip_forward: "1"}
     """
     return _converged(
         name,
@@ -34,7 +50,23 @@ def kernel(name: str, modules: Sequence[str], settings: Mapping[str, str]) -> di
 
 
 def swap_off(name: str) -> dict[str, Any]:
-    """Turn swap off, now and at every boot."""
+    """Turn swap off, now and at every boot: the kubelet does not start with it unless told to.
+
+    At boot is what /etc/fstab says; its lines are commented out. Units of systemd that turn swap on are not
+    looked at. It fails with what ``swapoff`` said.
+    https://kubernetes.io/docs/concepts/cluster-administration/swap-memory-management/
+
+    name
+        Anything; shown in the output.
+
+    ``changes`` holds ``/proc/swaps`` (old: the devices in use, new: none) and ``/etc/fstab`` (old: the lines
+    that turned swap on, new: none).
+
+    .. code-block:: yaml
+
+        k8s-swap:
+          k8s_server.swap_off
+    """
 
     def differences() -> Changes:
         devices, lines = swap.active(), swap.at_boot()
@@ -49,6 +81,16 @@ def bare(name: str) -> dict[str, Any]:
     """Fail where the server is a node, or becomes one: what requires this must not be done to a node.
 
     What a highstate does is decided when it starts; an admission may arrive while it runs.
+
+    name
+        Anything; shown in the output.
+
+    ``changes`` is always empty. Under test=True it succeeds or fails as without.
+
+    .. code-block:: yaml
+
+        k8s-bare-for-packages:
+          k8s_server.bare
     """
     if __salt__["k8s_server.bare"]():
         return _answer(name, True, "the server is no node")
@@ -56,7 +98,23 @@ def bare(name: str) -> dict[str, Any]:
 
 
 def dpkg_finished(name: str) -> dict[str, Any]:
-    """Finish what a dpkg that was cut off has left half-way: apt refuses to go on from it."""
+    """Finish what a dpkg that was cut off has left half-way: apt refuses to go on from it.
+
+    What is unpacked is configured, what is not even that is installed again; configuration files stay. It
+    fails with what ``dpkg`` or ``apt-get`` said, or if something is still half-way.
+    https://man7.org/linux/man-pages/man1/dpkg.1.html, "Package states"
+
+    name
+        Anything; shown in the output.
+
+    ``changes`` holds each package that was half-way (old: dpkg's word for its state, new: ``installed``), and
+    ``dpkg`` (old: ``cut off``) where dpkg had not written up what it did.
+
+    .. code-block:: yaml
+
+        k8s-dpkg:
+          k8s_server.dpkg_finished
+    """
 
     def differences() -> Changes:
         return {package: {"old": state, "new": "installed"} for package, state in dpkg.half_way().items()}
@@ -65,10 +123,22 @@ def dpkg_finished(name: str) -> dict[str, Any]:
 
 
 def packages_held(name: str, held: Sequence[str]) -> dict[str, Any]:
-    """Keep apt from upgrading packages.
+    """Keep apt from upgrading or removing packages: https://manpages.debian.org/apt-mark
 
+    It fails for a package that is not installed.
+
+    name
+        Anything; shown in the output.
     held
-        The names of the packages.
+        The names of the packages, a list.
+
+    ``changes`` holds each package that was not held (old: ``not held``, new: ``held``).
+
+    .. code-block:: yaml
+
+        k8s-packages-held:
+          k8s_server.packages_held:
+            - held: [kubeadm, kubectl, kubelet, containerd.io]
     """
 
     def differences() -> Changes:
@@ -82,17 +152,28 @@ def python_package(
 ) -> dict[str, Any]:
     """Install a version of a package for Salt's own Python.
 
-    Salt's `pip.installed` starts pip, which takes longer than all other states together, to see that there is
-    nothing to do.
+    Salt's ``pip.installed`` starts pip, which takes longer than all other states together, to see that there
+    is nothing to do. It fails with what pip said.
 
     name
         Of the package.
     version
         The exact one.
     index
-        The package index. Default: pip's own configuration.
+        The URL of the package index. Default: pip's own configuration.
     trusted_host
-        The index's host if it has no TLS.
+        The index's host if it has no TLS. Default: none.
+
+    ``changes`` holds the package (old: its version or None, new: ``version``).
+
+    .. code-block:: yaml
+
+        k8s-python-client:
+          k8s_server.python_package:
+            - name: kubernetes
+            - version: 37.0.2
+            - index: http://mirror.example/simple
+            - trusted_host: mirror.example
     """
 
     def differences() -> Changes:
@@ -110,12 +191,26 @@ def python_package(
 def service(name: str, files: Sequence[str], reload: bool = False) -> dict[str, Any]:
     """Run a service, enabled, with the files that are on disk: restart it if one changed after its start.
 
+    What counts is when a file was put where it is (its ctime): a run that was killed before the restart is
+    made up for by the next. It fails with what ``systemctl`` said, or if the service is not active then.
+
     name
         Of the service.
     files
-        Its configuration and program.
+        The paths of its configuration and program, a list. One that does not exist counts as unchanged.
     reload
-        Reload it instead of restarting it, so that connections live on.
+        True: reload it instead of restarting it, so that connections live on. Default: False.
+
+    ``changes`` holds ``enabled`` (old: systemd's word, new: ``enabled``) and ``running`` (old: systemd's word
+    or ``active with older files``, new: ``active`` or ``active with the files on disk``).
+
+    .. code-block:: yaml
+
+        k8s-haproxy:
+          k8s_server.service:
+            - name: haproxy
+            - files: [/usr/sbin/haproxy, /etc/haproxy/haproxy.cfg]
+            - reload: True
     """
     return _converged(
         name,
@@ -128,10 +223,21 @@ def service(name: str, files: Sequence[str], reload: bool = False) -> dict[str, 
 def listening(name: str, port: int) -> dict[str, Any]:
     """See that a service listens: some take a reload that they then fail to carry out.
 
+    It waits for 5 s, then fails with who has the port and the last lines of the service's journal.
+
     name
         Of the service, which is that of its program.
     port
-        The TCP port.
+        The TCP port, a whole number.
+
+    ``changes`` is always empty. Under test=True it succeeds without a look: the service may not be there yet.
+
+    .. code-block:: yaml
+
+        k8s-endpoint-listens:
+          k8s_server.listening:
+            - name: haproxy
+            - port: 8443
     """
     if __opts__["test"]:
         return _answer(name, True, f"{name} is to listen on port {port}")
@@ -146,8 +252,20 @@ def listening(name: str, port: int) -> dict[str, Any]:
 def drift_reported(name: str, assignment: Mapping[str, Any]) -> dict[str, Any]:
     """Tell where this node differs from its spec, and change nothing: that is for the runner's operations.
 
+    It succeeds also where the node differs, with a line for each difference in its comment and its warnings.
+
+    name
+        Anything; shown in the output.
     assignment
-        The pillar `k8s`: cluster, role, pool, spec.
+        The pillar ``k8s``: cluster, role, pool, spec.
+
+    ``changes`` is always empty. Under test=True it does the same.
+
+    .. code-block:: yaml
+
+        k8s-drift:
+          k8s_server.drift_reported:
+            - assignment: {{ pillar['k8s'] | json }}
     """
     lines = __salt__["k8s_server.drift"](assignment)
     if not lines:

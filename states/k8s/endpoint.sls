@@ -2,6 +2,9 @@
 # of them (`addresses`, by minion id), and when a running node's endpoint may change. Both services are reloaded,
 # so that connections live on.
 {%- set k8s = pillar['k8s'] %}
+{%- if 'fence' in k8s %}
+{%- do salt['k8s_lock.admit'](k8s['fence']) %}
+{%- endif %}
 {%- set endpoint = salt['k8s_server.desired'](k8s)['endpoint'] %}
 {%- if endpoint %}
 {%- set own = k8s['addresses'][grains['id']] %}

@@ -2,7 +2,8 @@
 # that no pool allows asks as well, and is told why not.
 #
 # A join may be cut off by whatever restarts, and highstate may not come again for long: so the ask is repeated by
-# a schedule, with pauses that double. It ends by itself.
+# a schedule, with pauses that double. It ends by itself. A process of its own, so that it is never older than the
+# code on disk.
 {%- set managed = 'k8s' in pillar %}
 {%- if managed %}
 
@@ -14,7 +15,9 @@ k8s-join-again:
 {%- if salt['k8s_node.standing']()['asks'] %}
   schedule.present:
     - name: k8s_join
-    - function: k8s_node.ask
+    - function: cmd.run
+    - job_args:
+      - salt-call --out=quiet --log-level=error k8s_node.ask
     - seconds: 60
     - splay: 30
     - run_on_start: False

@@ -4,6 +4,9 @@
 # and the rest is reported: versions, kubelet, containerd, manifests and endpoint of a node change through an
 # operation of the runner alone, which knows what the cluster can bear.
 {%- set k8s = pillar['k8s'] %}
+{%- if 'fence' in k8s %}
+{%- do salt['k8s_lock.admit'](k8s['fence']) %}
+{%- endif %}
 {%- if 'problems' in k8s %}
 
 k8s-spec:
@@ -20,16 +23,14 @@ include:
   - k8s.runtime
   - k8s.packages
   - k8s.kubelet
-{%- if k8s['role'] == 'control-plane' %}
-  - k8s.python_client
-{%- if 'addresses' in k8s %}
+{%- if k8s['role'] == 'control-plane' and 'addresses' in k8s %}
   - k8s.endpoint
-{%- endif %}
 {%- endif %}
 {%- else %}
   - k8s.drift
 {%- endif %}
 {%- if k8s['role'] == 'control-plane' %}
+  - k8s.python_client
   - k8s.serving_certificates
 {%- endif %}
   - k8s.clock

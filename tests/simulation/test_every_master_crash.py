@@ -18,15 +18,26 @@ SHAPES = [
     Shape(3, 0, schedulable=True),
     Shape(3, 2, spares=2),
     Shape(5, 3),
-    Shape(3, 10),
 ]
+LARGE, STRIDE = Shape(3, 10), 9  # every ninth event of what has most
 SLOW = 15.0  # kubeadm then runs for longer than the lock of a dead run lasts
 AGAIN = "pytest tests/simulation/test_every_master_crash.py -k '{}' --point POINT"
 
 
 def crash(shape, pace, is_point):
     """Provision with a master that dies at the point, and once more."""
-    datacenter = Datacenter(shape, pace=pace)
+    crash_in(Datacenter(shape, pace=pace), is_point)
+
+
+def crash_in_growth(is_point):
+    """A cluster of one control plane and its worker becomes one of three and three."""
+    datacenter = Datacenter(Shape(1, 1))
+    assert datacenter.provision().ok
+    datacenter.grow(Shape(3, 3))
+    crash_in(datacenter, is_point)
+
+
+def crash_in(datacenter, is_point):
     try:
         report = datacenter.provision(datacenter.fleet(dies=is_point))
     except MasterCrashError:
@@ -55,6 +66,16 @@ def crash_twice(shape, seed):
 def test_killed_at_any_event_and_run_again(shape, point):
     found = sweep.everywhere(partial(crash, shape, 1.0), point)
     sweep.assert_none(found, AGAIN.format(f"killed_at_any_event and {shape}"))
+
+
+def test_killed_at_some_events_of_a_large_one(point):
+    found = sweep.everywhere(partial(crash, LARGE, 1.0), point, STRIDE)
+    sweep.assert_none(found, AGAIN.format("large_one"))
+
+
+def test_killed_at_any_event_while_the_control_plane_grows(point):
+    found = sweep.everywhere(crash_in_growth, point)
+    sweep.assert_none(found, AGAIN.format("grows"))
 
 
 def test_a_kubeadm_that_still_runs_is_waited_for(point):

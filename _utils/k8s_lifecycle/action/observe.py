@@ -24,7 +24,7 @@ def read_facts(run: Run, servers: Collection[str] | None = None) -> Task:
     if stale:
         run.tell("synchronises", servers=stale)
         yield [Call(server, "saltutil.sync_all", {"refresh": True}, 180) for server in stale]
-        answers.update({answer.server: answer for answer in (yield _questions(run, stale))})
+        answers.update({answer.server: _current(run, answer) for answer in (yield _questions(run, stale))})
     run.facts = _facts(answers.values())
     return run.facts
 
@@ -38,6 +38,14 @@ def _stale(run: Run, answer: Answer) -> bool:
     if answer.ok:
         return bool(answer.value["code"] != run.code)
     return answer.outcome is Outcome.FAILED
+
+
+def _current(run: Run, answer: Answer) -> Answer:
+    """Believe no server that runs other code after it was synchronised: a long-lived minion may."""
+    if answer.ok and answer.value["code"] != run.code:
+        error = "its minion runs other code than the master's, also after a sync — restart its salt-minion"
+        return Answer(answer.server, Outcome.FAILED, error=error)
+    return answer
 
 
 def _facts(answers: Collection[Answer]) -> Facts:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import asdict
 
 from k8s_lifecycle.action import etcd_gate
 from k8s_lifecycle.action.carry_out import Verbs
@@ -13,8 +12,11 @@ from k8s_lifecycle.action.fleet import Answer, Call
 from k8s_lifecycle.action.observe import read_facts
 from k8s_lifecycle.action.run import RUN_AGAIN, Failure, Run, through_control_plane, value_of
 from k8s_lifecycle.action.scheduler import Sleep, Task
+from k8s_lifecycle.decision import placement
 from k8s_lifecycle.decision.condition import Condition, condition
+from k8s_lifecycle.decision.peers import peers
 from k8s_lifecycle.decision.plan import Step
+from k8s_lifecycle.model.spec import Spec
 
 KUBEADM_TIMEOUT = 600
 READY_TIMEOUT = 180
@@ -35,7 +37,7 @@ def preflight(run: Run, step: Step) -> Task:
         step.server,
         "k8s_server.preflight",
         {
-            "spec": run.spec.to_dict(),
+            "spec": run.spec.at_version(step.how["version"]).to_dict(),
             "role": assignment.role,
             "pool": assignment.pool,
             "others": {"machine_ids": others, "clock": time.time()},
@@ -51,27 +53,12 @@ def preflight(run: Run, step: Step) -> Task:
 
 def prepare(run: Run, step: Step) -> Task:
     """Converge the operating system, containerd, packages and endpoint: the SLS that highstate uses."""
-    assignment = run.assignments[step.server]
-    spec = run.spec.at_version(step.how["version"])
-    addresses = {
-        name: found.addresses[0]
-        for name in run.spec.control_plane.servers
-        if (found := run.facts.servers.get(name)) and found.addresses
-    }
-    pillar = {
-        "cluster": run.spec.name,
-        "role": assignment.role,
-        "pool": assignment.pool,
-        "spec": spec.to_dict(),
-        "addresses": addresses,
-    }
-    answer = yield Call(
-        step.server,
-        "state.apply",
-        {"mods": "k8s.server", "pillar": {"k8s": pillar}, "queue": QUEUE},
-        timeout=900,
-    )
-    value_of(answer, "state.apply k8s.server", RUN_AGAIN)
+    yield from _apply(run, step, "k8s.server", run.spec.at_version(step.how["version"]), 900)
+
+
+def update_endpoint(run: Run, step: Step) -> Task:
+    """Tell a member's endpoint which control plane servers there are, before a new one carries it."""
+    yield from _apply(run, step, "k8s.endpoint", run.spec, 300)
 
 
 def init(run: Run, step: Step) -> Task:
@@ -110,9 +97,8 @@ def join_worker(run: Run, step: Step) -> Task:
 
 def finish_join(run: Run, step: Step) -> Task:
     """Finish the join of a server that already votes in etcd: it must not be reset."""
-    answer = yield run.change(
-        step.server, "k8s_kubeadm.finish_join", KUBEADM_TIMEOUT, spec=run.spec.to_dict()
-    )
+    spec = run.spec.at_version(step.how["version"])
+    answer = yield run.change(step.server, "k8s_kubeadm.finish_join", KUBEADM_TIMEOUT, spec=spec.to_dict())
     yield from _judge(run, step, answer, "finishing its join")
     yield from etcd_gate.wait_until_votes(run, step)
     yield from _ready(run, step)
@@ -147,13 +133,12 @@ def forget_node(run: Run, step: Step) -> Task:
 
 def settle(run: Run, step: Step) -> Task:
     """Give a node its labels and taints, see a pod run there, then open it for pods."""
-    node = run.spec.node_name(step.server)
-    pool = run.spec.pools.get(run.assignments[step.server].pool or "")
+    node, place = run.spec.node_name(step.server), run.assignments[step.server]
     wanted = {
         "fence": run.fence,
         "node": node,
-        "labels": dict(pool.labels) if pool else {},
-        "taints": [asdict(taint) for taint in pool.taints] if pool else [],
+        "labels": placement.labels(run.spec, place),
+        "taints": placement.taints(run.spec, place),
     }
     yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": False})
     yield from through_control_plane(run, "k8s_csr.approve_serving", {"nodes": [node], "timeout": 30})
@@ -207,6 +192,22 @@ def wait_api(run: Run, step: Step) -> Task:
         str(said),
         "look at `crictl ps -a` and `journalctl -u kubelet` there; if etcd has lost its quorum, restore it",
     )
+
+
+def _apply(run: Run, step: Step, sls: str, spec: Spec, timeout: float) -> Task:
+    """Apply an SLS with what only a run knows: version, the control planes' addresses, fencing number."""
+    place = run.assignments[step.server]
+    pillar = {
+        "cluster": run.spec.name,
+        "role": place.role,
+        "pool": place.pool,
+        "spec": spec.to_dict(),
+        "addresses": peers(run.spec, run.facts),
+        "fence": run.fence,
+    }
+    arguments = {"mods": sls, "pillar": {"k8s": pillar}, "queue": QUEUE}
+    answer = yield Call(step.server, "state.apply", arguments, timeout)
+    value_of(answer, f"state.apply {sls}", RUN_AGAIN)
 
 
 def _join(run: Run, step: Step) -> Task:
@@ -263,6 +264,7 @@ VERBS: Verbs = {
     for verb in (
         preflight,
         prepare,
+        update_endpoint,
         init,
         network_addon,
         restrict_bootstrap,

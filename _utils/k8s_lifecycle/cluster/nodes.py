@@ -47,27 +47,34 @@ def settlement(
     which is which.
     """
     metadata = node["metadata"]
-    before = json.loads(metadata.get("annotations", {}).get(SETTLED, '{"labels": [], "taints": []}'))
+    before = settled(node) or {"labels": [], "taints": []}
     have = node["spec"].get("taints", [])
     ours = {_identity(taint) for taint in taints} | {tuple(taint) for taint in before["taints"]}
     if remove_startup_taint:
         ours |= {(STARTUP_TAINT, taint["effect"]) for taint in have if taint["key"] == STARTUP_TAINT}
     wanted = [taint for taint in have if _identity(taint) not in ours] + [_compact(taint) for taint in taints]
-    settled = {"labels": sorted(labels), "taints": sorted(_identity(taint) for taint in taints)}
+    after = {"labels": sorted(labels), "taints": sorted(list(_identity(taint)) for taint in taints)}
     changed_labels = {
         **{key: None for key in before["labels"] if key not in labels and key in metadata["labels"]},
         **{key: value for key, value in labels.items() if metadata["labels"].get(key) != value},
     }
-    if not changed_labels and _same(wanted, have) and json.loads(json.dumps(settled)) == before:
+    if not changed_labels and _same(wanted, have) and after == before:
         return None
     return {
         "metadata": {
             "resourceVersion": metadata["resourceVersion"],
             "labels": changed_labels,
-            "annotations": {SETTLED: json.dumps(settled)},
+            "annotations": {SETTLED: json.dumps(after)},
         },
         "spec": {"taints": wanted},
     }
+
+
+def settled(node: Json) -> Json | None:
+    """Return the labels and taints that a node was given for its pool; None before it was given any."""
+    said = node["metadata"].get("annotations", {}).get(SETTLED)
+    found: Json | None = json.loads(said) if said else None
+    return found
 
 
 def wait_ready(api: Api, name: str, timeout: float) -> Json:

@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from k8s_lifecycle.cluster.api import Api, ForbiddenError, Json
@@ -21,6 +22,7 @@ from k8s_lifecycle.model.settings import Spec
 PODS = "/api/v1/namespaces/kube-system/pods"
 LABEL = "k8s-lifecycle/smoke-check"
 PORT = 8080
+LONGEST = 3600  # seconds that a check may take, with its pods' deadline
 
 _SERVE = f"mkdir -p /tmp/www && echo reached >/tmp/www/index.html && exec httpd -f -p {PORT} -h /tmp/www"
 # What a pod says while it runs is not to be seen outside: it gives up by itself, in time to be heard.
@@ -83,7 +85,7 @@ class _Check:
 
 def check(api: Api, spec: Spec, nodes: Sequence[str], timeout: float) -> dict[str, dict[str, Any]]:
     """Return for each node whether its pod did it all, and what failed."""
-    _remove_ended(api)
+    _remove_abandoned(api)
     run = _Check(api, spec, secrets.token_hex(4), time.monotonic() + timeout)
     try:
         peers = _peers(run, nodes)
@@ -192,7 +194,9 @@ def _said(pod: Json) -> str:
     )
 
 
-def _remove_ended(api: Api) -> None:
-    """Remove what a check left behind that was killed; its pods end by their own deadline."""
-    for phase in ("Succeeded", "Failed"):
-        api.delete(PODS, labelSelector=LABEL, fieldSelector=f"status.phase={phase}")
+def _remove_abandoned(api: Api) -> None:
+    """Remove the pods of checks that were killed; those of checks beside this one are younger."""
+    for pod in api.get(PODS, labelSelector=LABEL)["items"]:
+        made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+        if (datetime.now(UTC) - made).total_seconds() > LONGEST:
+            api.delete(f"{PODS}/{pod['metadata']['name']}", gracePeriodSeconds="0")

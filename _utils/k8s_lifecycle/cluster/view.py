@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from k8s_lifecycle.cluster import approver, bootstrap_token, dns, init_objects, lease
+from k8s_lifecycle.cluster import approver, bootstrap_token, dns, init_objects, lease, nodes
 from k8s_lifecycle.cluster.api import KUBERNETES_DIRECTORY, Api, ForbiddenError, Json, KubernetesError
 from k8s_lifecycle.cluster.etcd import Etcd, EtcdError
 from k8s_lifecycle.cluster.readiness import is_ready
@@ -74,17 +74,17 @@ def _seen(api: Api) -> dict[str, Any]:
         for workload in api.get(f"/apis/apps/v1/{kind}", labelSelector=f"{addon.LABEL}=network")["items"]
     ]
     claim = lease.claim(lease.find(api))
-    nodes = api.get("/api/v1/nodes")["items"]
+    found = api.get(nodes.NODES)["items"]
     return {
         "version": str(version(api)),
-        "nodes": [node(found) for found in nodes],
+        "nodes": [node(one) for one in found],
         "cluster_configuration": _configuration(api, init_objects.KUBEADM_CONFIG, "ClusterConfiguration"),
         "kubelet_configuration": _configuration(api, init_objects.KUBELET_CONFIG, "kubelet"),
         "phases": {
             **{name: phase in there for name, phase in _PHASES.items()},
             "network_addon": addon.installed(workloads),
         },
-        "dns_crowded": dns.crowded(api, nodes),
+        "dns_crowded": dns.crowded(api, found),
         "auto_approve": api.find(init_objects.AUTO_APPROVE) is not None,
         "admissions": [_admission(secret) for secret in bootstrap_token.listed(api) if _is_admission(secret)],
         "lease": claim.to_dict() if claim else None,
@@ -104,6 +104,7 @@ def node(found: Json) -> dict[str, Any]:
             for taint in spec.get("taints", ())
         ],
         "unschedulable": spec.get("unschedulable", False),
+        "settled": nodes.settled(found),
         "addresses": [
             address["address"] for address in status.get("addresses", ()) if address["type"] == "InternalIP"
         ],

@@ -24,6 +24,7 @@ class Condition(Enum):
     UNKNOWN = "holds a control plane, and etcd does not tell whether it counts on it"
     UNSTARTED = "holds etcd data and starts no etcd, while other control planes wait for a quorum"
     STOPPED = "holds a control plane whose API does not answer"
+    UNJUDGED = "holds a node's credentials, and no API server answers that could tell whose"
 
 
 def conditions(spec: Spec, facts: Facts, servers: list[str]) -> dict[str, Condition]:
@@ -58,7 +59,8 @@ def _without_api(spec: Spec, facts: Facts, server: Server) -> Condition:
 
 
 def _worker_without_api(server: Server) -> Condition:
-    return Condition.BARE if server.bare else Condition.LEFTOVER
+    """Without an API nothing tells a join that did not finish from a node that serves: it is left alone."""
+    return Condition.BARE if server.bare else Condition.UNJUDGED
 
 
 def _control_plane(spec: Spec, view: View, server: Server) -> Condition:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from k8s_lifecycle.decision.placement import objection
 from k8s_lifecycle.model.spec import Assignment, Catalogue, Spec
 
 
@@ -30,8 +31,8 @@ def verdict(catalogue: Catalogue, server: str, grains: Mapping[str, Any]) -> Ver
     if place is None:
         return Verdict(False, _unnamed(catalogue, server))
     spec = catalogue.specs[place.cluster]
-    if catalogue.assignment(server, grains) != place:
-        return Verdict(False, _narrowed(spec, place, grains))
+    if reason := objection(spec, place, grains):
+        return Verdict(False, reason)
     if reason := operator_only(spec, place):
         return Verdict(False, reason)
     return Verdict(True, f"pool {place.pool} of {place.cluster} allows it", place.cluster)
@@ -59,13 +60,3 @@ def _unnamed(catalogue: Catalogue, server: str) -> str:
     broken = sorted({cluster for problem in catalogue.problems for cluster in problem.clusters})
     also = f" (the specs of {', '.join(broken)} are broken: `salt-run k8s.validate`)" if broken else ""
     return f"no pool of any cluster allows the id {server}{also} — add it to a pool in {catalogue.directory}"
-
-
-def _narrowed(spec: Spec, place: Assignment, grains: Mapping[str, Any]) -> str:
-    wanted = spec.pools[place.pool].grains if place.pool else {}
-    differing = ", ".join(
-        f"{name} is {grains.get(name, 'not set')} and not {value}"
-        for name, value in wanted.items()
-        if str(grains.get(name)) != value
-    )
-    return f"pool {place.pool} of {spec.name} allows its id, but not its grains: {differing} — set them there"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from k8s_lifecycle.decision import peers, placement
 from k8s_lifecycle.decision.condition import Condition, conditions, missing_phases
 from k8s_lifecycle.decision.plan import Plan, Step, Wave, waves
 from k8s_lifecycle.model import addon, kubeadm_config
-from k8s_lifecycle.model.facts import Facts, Node, Server, View
+from k8s_lifecycle.model.facts import Facts, Node, Server
 from k8s_lifecycle.model.spec import Assignment, Spec
 from k8s_lifecycle.model.versions import Version
 
@@ -32,24 +33,30 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     refusals = _refusals(spec, facts, assignments, state)
     if refusals:
         return Plan(spec.name, "provision", refusals=refusals)
-    waiting = _waits(facts, state, everything=only is None)
+    waiting = _waits(spec, facts, state, everything=only is None)
     if waiting.steps:
         return Plan(spec.name, "provision", waves=(waiting,), partial=True)
     lead = _lead(spec, state)
     if only is not None and state[lead] is not Condition.MEMBER:
         return Plan(spec.name, "provision", refusals=(_no_cluster_yet(spec),))
-    todo = {server: state[server] for server in assignments if only is None or server in only}
-    blocked = _blocked(spec, facts, todo)
+    kept_out, unannounced = _kept_out(spec, facts, assignments, state), peers.unannounced(spec, facts, state)
+    todo = {
+        server: state[server]
+        for server in assignments
+        if server not in kept_out and server not in unannounced and (only is None or server in only)
+    }
+    blocked = _blocked(spec, facts, todo) | (unannounced if only is None else {})
     joining = _joining(spec, assignments, todo, lead)
-    version = target_version(spec, facts.cluster)
+    version = target_version(spec, facts)
     starting = _founding(facts, todo, lead)
     fresh = [*starting, *joining, *_spares(spec, facts, assignments, todo)]
     return Plan(
         spec.name,
         "provision",
         waves=waves(
+            _preflight(fresh, todo, version),
             _clean_up(todo),
-            _preflight(fresh, todo),
+            peers.updates(spec, facts, state) if only is None else Wave("endpoint", ()),
             _prepare(spec, fresh, version),
             _init(spec, facts, state, lead),
             _cluster_wide(spec, facts, lead, everything=only is None),
@@ -60,7 +67,8 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
             _leftover_admissions(facts, lead),
         ),
         blocked=blocked,
-        notes=_notes(spec, facts),
+        notes=(*_notes(spec, facts), *kept_out.values()),
+        partial=any(condition is Condition.UNJUDGED for condition in todo.values()),
     )
 
 
@@ -84,9 +92,18 @@ def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditi
             f"{facts.cluster.seen_by}: etcd did not tell its members ({facts.cluster.etcd_error}): without "
             "them nothing is decided about control planes — mend etcd, then run again"
         )
-    elif facts.cluster.configuration:
-        refusals += [str(problem) for problem in kubeadm_config.drift(spec, facts.cluster.configuration)]
+    else:
+        refusals += drift(spec, facts)
     return tuple(refusals)
+
+
+def drift(spec: Spec, facts: Facts) -> list[str]:
+    """Return where the spec differs from what a join reads of the cluster: no operation rolls it out yet."""
+    view = facts.cluster
+    if view is None or not view.configuration:
+        return []
+    problems = kubeadm_config.drift(spec, view.configuration, view.kubelet_configuration)
+    return [*map(str, problems), *peers.refusals(spec, facts)]
 
 
 def _refusals_without_cluster(
@@ -120,7 +137,7 @@ def _refusals_without_cluster(
     return refusals
 
 
-def _waits(facts: Facts, state: Conditions, *, everything: bool) -> Wave:
+def _waits(spec: Spec, facts: Facts, state: Conditions, *, everything: bool) -> Wave:
     """Return what must come to an end, or come up, before anything else can be decided."""
     running = [
         Step(
@@ -140,7 +157,12 @@ def _waits(facts: Facts, state: Conditions, *, everything: bool) -> Wave:
         if condition is Condition.STOPPED and name not in busy
     ]
     finishing = [
-        Step("finish_join", name, f"it {condition.value}: it is never reset")
+        Step(
+            "finish_join",
+            name,
+            f"it {condition.value}: it is never reset",
+            {"version": target_version(spec, facts)},
+        )
         for name, condition in state.items()
         if condition is Condition.UNSTARTED and name not in busy and everything
     ]
@@ -181,6 +203,17 @@ def _blocked(spec: Spec, facts: Facts, todo: Conditions) -> dict[str, str]:
     }
 
 
+def _kept_out(spec: Spec, facts: Facts, assignments: Assignments, state: Conditions) -> dict[str, str]:
+    """Return which servers' grains keep them out of their pool, and why; a member stays what it is."""
+    return {
+        name: f"{name} is left out: {reason}"
+        for name, server in facts.servers.items()
+        if name in assignments
+        and state[name] is not Condition.MEMBER
+        and (reason := placement.objection(spec, assignments[name], server.grains))
+    }
+
+
 def _joining(spec: Spec, assignments: Assignments, todo: Conditions, lead: str) -> list[str]:
     """Return who joins, control planes first, in the order of the spec."""
     wanted = [
@@ -194,14 +227,14 @@ def _joining(spec: Spec, assignments: Assignments, todo: Conditions, lead: str) 
     return control_planes + sorted(server for server in wanted if server not in control_planes)
 
 
-def target_version(spec: Spec, view: View | None) -> str:
-    """Return the version for a bare server: the spec's, but never newer than the running API server.
+def target_version(spec: Spec, facts: Facts) -> str:
+    """Return the version for a bare server: the spec's, but never newer than any running API server.
 
     https://kubernetes.io/releases/version-skew-policy/: a kubelet must not be newer than its API server,
     and kubeadm's join does not object to one.
     """
-    wanted = spec.kubernetes.version
-    return wanted if view is None else str(min(Version.parse(wanted), Version.parse(view.version)))
+    wanted = Version.parse(spec.kubernetes.version)
+    return str(min(wanted, facts.version or wanted))
 
 
 def _founding(facts: Facts, todo: Conditions, lead: str) -> list[str]:
@@ -209,7 +242,7 @@ def _founding(facts: Facts, todo: Conditions, lead: str) -> list[str]:
 
 
 def _spares(spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions) -> list[str]:
-    version = target_version(spec, facts.cluster)
+    version = target_version(spec, facts)
     return [
         server
         for server, condition in todo.items()
@@ -233,9 +266,9 @@ def _clean_up(todo: Conditions) -> Wave:
     return Wave("clean up", tuple(steps), window=1)
 
 
-def _preflight(fresh: list[str], todo: Conditions) -> Wave:
+def _preflight(fresh: list[str], todo: Conditions, version: str) -> Wave:
     bare = [server for server in fresh if todo[server] in NEW]
-    steps = tuple(Step("preflight", server, "new to the cluster") for server in bare)
+    steps = tuple(Step("preflight", server, "new to the cluster", {"version": version}) for server in bare)
     return Wave("preflight", steps, window=len(steps))
 
 
@@ -255,7 +288,7 @@ def _init(spec: Spec, facts: Facts, state: Conditions, lead: str) -> Wave:
         reason = f"it {state[lead].value}{missing}"
     else:
         return Wave("init", ())
-    return Wave("init", (Step("init", lead, reason, {"version": target_version(spec, facts.cluster)}),))
+    return Wave("init", (Step("init", lead, reason, {"version": target_version(spec, facts)}),))
 
 
 def _cluster_wide(spec: Spec, facts: Facts, lead: str, everything: bool) -> list[Wave]:
@@ -271,7 +304,7 @@ def _cluster_wide(spec: Spec, facts: Facts, lead: str, everything: bool) -> list
 
 def _control_planes(assignments: Assignments, todo: Conditions, joining: list[str], version: str) -> Wave:
     unfinished = [
-        Step("finish_join", server, f"it {condition.value}: never reset")
+        Step("finish_join", server, f"it {condition.value}: never reset", {"version": version})
         for server, condition in todo.items()
         if condition is Condition.UNFINISHED_VOTER
     ]
@@ -313,13 +346,15 @@ def _settle(spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions
 
 
 def _differences(spec: Spec, assignment: Assignment, node: Node) -> str:
-    """Return how a node's labels and taints differ from its pool's; empty when they do not."""
-    pool = spec.pools[assignment.pool] if assignment.pool else None
-    labels = pool.labels if pool else {}
-    have = {(taint["key"], taint.get("value", ""), taint["effect"]) for taint in node.taints}
-    taints = {(taint.key, taint.value, taint.effect) for taint in (pool.taints if pool else ())}
+    """Return how a node's labels and taints differ from those of its place; empty when they do not."""
+    labels, taints = placement.labels(spec, assignment), placement.taints(spec, assignment)
+    have = [(taint["key"], taint.get("value", ""), taint["effect"]) for taint in node.taints]
     found = [f"label {key}" for key, value in labels.items() if node.labels.get(key) != value]
-    found += [f"taint {key}" for key, value, effect in taints if (key, value, effect) not in have]
+    found += [f"taint {taint['key']}" for taint in taints if tuple(taint.values()) not in have]
+    if node.settled:
+        kept = {(taint["key"], taint["effect"]) for taint in taints}
+        found += [f"label {key}, no longer asked for" for key in sorted(node.settled.labels - labels.keys())]
+        found += [f"taint {key}, no longer asked for" for key, _ in sorted(node.settled.taints - kept)]
     if node.starts_up:
         found.append("startup taint: its smoke check has not passed yet")
     return ", ".join(found)

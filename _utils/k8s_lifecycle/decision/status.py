@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from k8s_lifecycle.decision.condition import Condition, condition
-from k8s_lifecycle.model import kubeadm_config
+from k8s_lifecycle.decision.provision import drift
 from k8s_lifecycle.model.facts import Facts
 from k8s_lifecycle.model.spec import Assignment, Spec
 
@@ -58,7 +58,7 @@ def _drift(spec: Spec, facts: Facts) -> list[str]:
     view = facts.cluster
     if view is None:
         return []
-    found = [str(problem) for problem in kubeadm_config.drift(spec, view.configuration or {})]
+    found = drift(spec, facts)
     if view.version != spec.kubernetes.version:
         found.append(f"the cluster runs {view.version}, the spec asks for {spec.kubernetes.version}")
     return found

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from k8s_lifecycle.model.kubeadm_config import STARTUP_TAINT
+from k8s_lifecycle.model.versions import Version
 
 CONTROL_PLANE_MANIFESTS = frozenset({"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"})
 
@@ -34,8 +35,16 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Settled:
+    """The labels and taints that a node was given for its pool: keys, and keys with effects."""
+
+    labels: frozenset[str]
+    taints: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Node:
-    """One Node object of the cluster."""
+    """One Node object of the cluster. settled: what provision gave it; None before it did."""
 
     name: str
     ready: bool
@@ -43,11 +52,20 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Mapping[str, str], ...] = ()
     unschedulable: bool = False
+    settled: Settled | None = None
 
     @property
     def starts_up(self) -> bool:
         """Whether it is still closed for pods, since its smoke check has not passed."""
         return any(taint["key"] == STARTUP_TAINT for taint in self.taints)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The endpoint that a control plane server carries: what it was made for, and each server's address."""
+
+    mark: str
+    peers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -78,6 +96,7 @@ class View:
     etcd_error: str
     nodes: Mapping[str, Node]
     configuration: Mapping[str, Any] | None
+    kubelet_configuration: Mapping[str, Any] | None
     phases: Mapping[str, Any]
     auto_approve: bool
     dns_crowded: bool
@@ -109,6 +128,7 @@ class Server:
     admin_conf: bool
     manifests: frozenset[str]
     etcd_data: bool
+    endpoint: Endpoint | None
     fence: int
     lock: Claim | None
     api_error: str | None
@@ -149,6 +169,11 @@ class Facts:
     def cluster(self) -> View | None:
         """The view to plan from: one with an etcd answer where there is one, then by server name."""
         return min(self.views, key=lambda view: (view.members is None, view.seen_by), default=None)
+
+    @property
+    def version(self) -> Version | None:
+        """The oldest API server's version: nothing in the cluster may be newer than that."""
+        return min((Version.parse(view.version) for view in self.views), default=None)
 
     @property
     def fence(self) -> int:
@@ -195,6 +220,7 @@ def _server(server: str, said: Mapping[str, Any]) -> Server:
         admin_conf=files["admin_conf"],
         manifests=frozenset(files["manifests"]),
         etcd_data=files["etcd_data"],
+        endpoint=Endpoint(**said["endpoint"]) if said["endpoint"] else None,
         fence=said["fence"],
         lock=_claim(said["lock"]),
         api_error=api.get("error") if api else None,
@@ -213,6 +239,7 @@ def _view(server: str, api: Mapping[str, Any]) -> View:
         etcd_error="" if certain else etcd.get("error", "it has no quorum"),
         nodes={node["name"]: _node(node) for node in api["nodes"]},
         configuration=api["cluster_configuration"],
+        kubelet_configuration=api["kubelet_configuration"],
         phases=api["phases"],
         auto_approve=api["auto_approve"],
         dns_crowded=api["dns_crowded"],
@@ -229,7 +256,14 @@ def _node(said: Mapping[str, Any]) -> Node:
         said["labels"],
         tuple(said["taints"]),
         said["unschedulable"],
+        _settled(said["settled"]),
     )
+
+
+def _settled(said: Mapping[str, Any] | None) -> Settled | None:
+    if said is None:
+        return None
+    return Settled(frozenset(said["labels"]), frozenset((key, effect) for key, effect in said["taints"]))
 
 
 def _claim(said: Mapping[str, Any] | None) -> Claim | None:

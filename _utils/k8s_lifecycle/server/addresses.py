@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model.settings import Spec
 from k8s_lifecycle.server import network
 
 
-def own() -> list[str]:
-    """Return the server's addresses, those of the interface with the default route first."""
+def own(virtual: str | None = None, inner: Collection[str] = ()) -> list[str]:
+    """Return the server's addresses, those of the interface with the default route first.
+
+    virtual: an endpoint's address, which is no server's own. inner: a cluster's pod and service networks.
+    """
     interface = network.default_interface()
     links = sorted(network.links(), key=lambda link: bool(link["ifname"] != interface))
-    return network.own_addresses(links, None, ())
+    return network.own_addresses(links, virtual, inner)
 
 
 def outside(spec: Spec, addresses: Sequence[str]) -> list[str]:

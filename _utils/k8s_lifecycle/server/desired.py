@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from k8s_lifecycle.model import kubeadm_config
+from k8s_lifecycle.model import endpoint, kubeadm_config
 from k8s_lifecycle.model.settings import Spec
-from k8s_lifecycle.server import containerd, endpoint, kernel, kubelet, packages
+from k8s_lifecycle.server import containerd, kernel, kubelet, packages
 from k8s_lifecycle.server.packages import Installed
 
 

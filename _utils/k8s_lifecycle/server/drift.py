@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from k8s_lifecycle.model import endpoint as endpoints
 from k8s_lifecycle.model.leaves import differ, leaves
 from k8s_lifecycle.model.settings import Spec
 from k8s_lifecycle.server import containerd, endpoint, kubelet, packages
@@ -48,7 +49,7 @@ def drift(spec: Spec, role: str, pool: str | None, node: Node) -> list[str]:
         *_kubelet(spec, pool, node),
         *_manifests(spec, node),
         *_containerd(spec, pool, node),
-        *(_endpoint(spec, node) if endpoint.is_managed(spec, role) else ()),
+        *(_endpoint(spec, node) if endpoints.is_managed(spec, role) else ()),
     ]
 
 
@@ -84,7 +85,7 @@ def _containerd(spec: Spec, pool: str | None, node: Node) -> Iterator[str]:
 
 def _endpoint(spec: Spec, node: Node) -> Iterator[str]:
     for path in endpoint.FILES:
-        if endpoint.mark(spec) not in node.files.get(path, ""):
+        if endpoints.mark(spec) not in node.files.get(path, ""):
             yield f"{path} is not of the endpoint that the spec asks for"
 
 

@@ -1,40 +1,21 @@
-"""The endpoint of the API: keepalived carries its address, haproxy its connections."""
+"""The files of the endpoint on a control plane server."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from k8s_lifecycle.model.settings import Spec
+from k8s_lifecycle.model import endpoint
 
 HAPROXY = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED = "/etc/keepalived/keepalived.conf"
 FILES = (HAPROXY, KEEPALIVED)
 
 
-def is_managed(spec: Spec, role: str) -> bool:
-    """Whether a server of this role carries the endpoint."""
-    return role == "control-plane" and spec.control_plane.endpoint.kind == "managed"
-
-
-def layout(spec: Spec) -> dict[str, Any]:
-    """Return what the templates of haproxy and keepalived need besides the servers' addresses."""
-    endpoint = spec.control_plane.endpoint
-    return {
-        "mark": mark(spec),
-        "address": endpoint.address,
-        "port": endpoint.port,
-        "virtual_router_id": endpoint.virtual_router_id,
-        "interface": endpoint.interface,
-    }
-
-
-def mark(spec: Spec) -> str:
-    """Return the line by which the files show for which endpoint they were made.
-
-    The servers' addresses are not in it: only the runner knows those of all servers, and a server that only
-    looks at itself must be able to say whether its files are up to date.
-    """
-    endpoint = spec.control_plane.endpoint
-    where = endpoint.interface or "the default route's interface"
-    return (
-        f"cluster {spec.name}, {endpoint.address} on {where}, port {endpoint.port},"
-        f" virtual router {endpoint.virtual_router_id}"
-    )
+def look(haproxy: Path = Path(HAPROXY)) -> Mapping[str, Any] | None:
+    """Return which endpoint is here, and between which servers; None where there is none."""
+    try:
+        return endpoint.read(haproxy.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None

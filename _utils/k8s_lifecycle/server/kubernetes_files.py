@@ -7,7 +7,15 @@ from typing import Any
 from k8s_lifecycle.server import authority
 
 ROOT = Path("/")
-_OF_A_NODE = ("ca", "kubelet_conf", "bootstrap_kubelet_conf", "manifests", "etcd_data")
+_OF_A_NODE = (
+    "ca",
+    "kubelet_conf",
+    "kubelet_config",
+    "bootstrap_kubelet_conf",
+    "admin_conf",
+    "manifests",
+    "etcd_data",
+)
 
 
 def look(root: Path = ROOT) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from k8s_lifecycle.model import endpoint
 from k8s_lifecycle.model.settings import Spec
-from k8s_lifecycle.server import endpoint
 from k8s_lifecycle.server.command import output
 
 KUBERNETES = ("kubeadm", "kubectl", "kubelet")

@@ -6,8 +6,9 @@ The checks only compare; what they compare is read by `observation`.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from k8s_lifecycle.model import endpoint
 from k8s_lifecycle.model.settings import Spec
-from k8s_lifecycle.server import endpoint, kubelet, packages
+from k8s_lifecycle.server import kubelet, packages
 from k8s_lifecycle.server.sources import Source
 
 CLOCK_TOLERANCE = 2.0

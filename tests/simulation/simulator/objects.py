@@ -22,7 +22,7 @@ INIT_PHASES = (
 
 @dataclass(eq=False)
 class Node:
-    """One Node object. `checked`: a smoke check has passed on it."""
+    """One Node object. `checked`: a smoke check has passed on it. `settled`: what its pool gave it."""
 
     name: str
     server: Server
@@ -30,6 +30,7 @@ class Node:
     labels: dict[str, str] = field(default_factory=dict)
     taints: set[str] = field(default_factory=set)
     checked: bool = False
+    settled: dict[str, Any] | None = None
 
 
 @dataclass(eq=False)

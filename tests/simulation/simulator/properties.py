@@ -16,7 +16,7 @@ from simulator.world import World
 
 JOINS = {"join_control_plane", "join_worker"}
 VERBS_OF: Mapping[str, set[str]] = {
-    "state.apply": {"prepare"},
+    "state.apply": {"prepare", "update_endpoint"},
     "k8s_kubeadm.init": {"init"},
     "k8s_kubeadm.join": JOINS,
     "k8s_kubeadm.finish_join": {"finish_join"},
@@ -134,6 +134,15 @@ class Properties:
         assert server not in self._gated, (
             f"{server} joins, though etcd was not whole at any moment since that step began"
         )
+        unaware = [
+            other.id
+            for other in self._world.servers.values()
+            if control_plane
+            and other.pods
+            and server not in (other.disk.endpoint or {})
+            and other.id != server
+        ]
+        assert not unaware, f"{server} joins, and the endpoint on {unaware} does not know it"
 
     def _on_minted(self, server: str, auto_approve: bool) -> None:
         assert not auto_approve, (

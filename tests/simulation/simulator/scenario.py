@@ -67,6 +67,14 @@ class Datacenter:
         self.world = World(self.spec, servers, self.seed, self.pace, self.tears)
         self.properties = Properties(self.world)
 
+    def grow(self, shape: Shape) -> None:
+        """Ask for another shape, and put the servers there that it has more."""
+        self.shape, self.spec = shape, shape.spec
+        self.world.spec = shape.spec
+        for name in shapes.servers(shape.spec, shape.workers, shape.spares):
+            if name not in self.world.servers:
+                self.world.add(name)
+
     def fleet(self, **how: Any) -> SimulatedFleet:
         """Connect a run to the servers."""
         return SimulatedFleet(self.world, **how)

@@ -29,7 +29,7 @@ class Disk:
 
     etcd_member: the id of the etcd member whose data is here. etcd_manifest: "new" founds a cluster,
     "existing" joins one. bootstrap_token: the one in bootstrap-kubelet.conf. torn: files that are there, but
-    were not written out when the power went.
+    were not written out when the power went. endpoint: the control planes that its keepalived knows.
     """
 
     version: str | None = None
@@ -46,6 +46,7 @@ class Disk:
     torn: set[str] = field(default_factory=set)
     fence: int = 0
     lock: dict[str, Any] | None = None
+    endpoint: dict[str, str] | None = None
     ask: Ask | None = None
 
     @property

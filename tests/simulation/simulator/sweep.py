@@ -23,11 +23,12 @@ def each(attempt: Callable[[int], None], points: Iterable[int]) -> list[str]:
     return copies.findings()
 
 
-def everywhere(attempt: Callable[[IsPoint], None], only: int | None = None) -> list[str]:
+def everywhere(attempt: Callable[[IsPoint], None], only: int | None = None, stride: int = 1) -> list[str]:
     """Return what went wrong at which events.
 
     attempt: lets a run go on and asks after each event whether this is the point. It is told so in a copy of
     the process, once, for each event; in this process never. only: the one event to try, without a copy.
+    stride: try every stride-th event only.
     """
     copies = _Copies()
     count = -1
@@ -37,7 +38,7 @@ def everywhere(attempt: Callable[[IsPoint], None], only: int | None = None) -> l
         count += 1
         if only is not None:
             return count == only
-        return copies.within is None and copies.begin(count)
+        return count % stride == 0 and copies.within is None and copies.begin(count)
 
     if only is not None:
         attempt(is_point)

@@ -1,6 +1,7 @@
 """A provision for servers that ask to join: it joins a cluster that is there, and touches nothing else."""
 
 import pytest
+from answers import MEMBER, bare, control_plane
 
 from k8s_lifecycle.decision.provision import plan
 from k8s_lifecycle.model import spec as specs
@@ -20,8 +21,6 @@ SPEC = {
     },
     "packages": {"containerd": {"version": "2.3.7-1"}},
 }
-MEMBER = {"name": "dc1-cp-1", "id": "1", "learner": False, "healthy": True, "peer_urls": []}
-MANIFESTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 
 
 @pytest.fixture
@@ -35,70 +34,6 @@ def spec():
 def assignments():
     workers = {f"dc1-w-{number}": specs.Assignment("dc1-prod", "worker", "general") for number in (1, 2, 3)}
     return {"dc1-cp-1": specs.Assignment("dc1-prod", "control-plane", None), **workers}
-
-
-def bare(**changes):
-    files = {
-        "ca": None,
-        "ca_key": False,
-        "kubelet_conf": False,
-        "kubelet_config": False,
-        "bootstrap_kubelet_conf": False,
-        "admin_conf": False,
-        "manifests": [],
-        "etcd_data": False,
-    }
-    return {
-        "code": "",
-        "machine_id": "",
-        "clock": 0.0,
-        "addresses": [],
-        "packages": {},
-        "kubelet": {"active": False},
-        "containerd": {"active": False},
-        "kubeadm": None,
-        "files": files | changes.pop("files", {}),
-        "fence": 0,
-        "lock": None,
-        "api": None,
-        **changes,
-    }
-
-
-def node(name, labels=()):
-    return {
-        "name": name,
-        "ready": True,
-        "version": "1.36.3",
-        "labels": dict(labels),
-        "taints": [],
-        "unschedulable": False,
-    }
-
-
-def control_plane(version="1.36.3", auto_approve=False, phases=(), others=()):
-    made = ("kubeadm_config", "kubelet_config", "cluster_info", "bootstrap_rbac", "coredns", "kube_proxy")
-    view = {
-        "reachable": True,
-        "version": version,
-        "ca": "ours",
-        "etcd": {"members": [MEMBER, *others], "quorum": True},
-        "nodes": [node("dc1-cp-1", {"node-role.kubernetes.io/control-plane": ""}), node("dc1-w-1")],
-        "cluster_configuration": None,
-        "phases": {name: name in (phases or made) for name in made} | {"network_addon": "of an older spec"},
-        "auto_approve": auto_approve,
-        "dns_crowded": False,
-        "admissions": [],
-        "lease": None,
-    }
-    files = {
-        "ca": "ours",
-        "kubelet_conf": True,
-        "admin_conf": True,
-        "manifests": MANIFESTS,
-        "etcd_data": True,
-    }
-    return bare(files=files | {"manifests": MANIFESTS}, api=view)
 
 
 def steps(found):

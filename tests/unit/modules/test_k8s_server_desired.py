@@ -4,6 +4,7 @@ import tomllib
 
 import pytest
 
+from k8s_lifecycle.model import endpoint as endpoints
 from k8s_lifecycle.model import spec as specs
 from k8s_lifecycle.server import (
     containerd,
@@ -272,7 +273,7 @@ class TestDrift:
             },
             files={
                 containerd.CONFIG: containerd.config(wanted, None),
-                **{path: f"# {endpoint.mark(wanted)}\n" for path in endpoint.FILES},
+                **{path: f"# {endpoints.mark(wanted)}\n" for path in endpoint.FILES},
             },
             kubelet={"maxPods": 110},
             images={"kube-apiserver": "mirror.example:5000/kubernetes/kube-apiserver:v1.37.2"},

@@ -6,6 +6,7 @@ import pytest
 import salt.client
 import salt.config
 
+from k8s_lifecycle import fencing
 from k8s_lifecycle.model import spec as specs
 from k8s_lifecycle.server import kubernetes_files, observation, packages, processes
 
@@ -39,7 +40,6 @@ INTRUSIVE = {
     "k8s_server.dpkg_finished",
     "k8s_server.packages_held",
     "service.enabled",
-    "k8s_server.python_package",
 }
 
 
@@ -75,8 +75,7 @@ def server(monkeypatch):
 
 
 def kubernetes_files_of(*, bare):
-    names = ("ca", "kubelet_conf", "bootstrap_kubelet_conf", "manifests", "etcd_data")
-    return dict.fromkeys(names, False if bare else "there")
+    return dict.fromkeys(kubernetes_files._OF_A_NODE, False if bare else "there")
 
 
 @pytest.fixture
@@ -129,6 +128,20 @@ def test_a_node_keeps_its_packages_services_and_endpoint(compiled, monkeypatch, 
     assert not functions(states) & INTRUSIVE
     services = {state["name"] for state in states.values() if state["fun"] == "service"}
     assert services == {"chrony"}
+
+
+def test_a_control_plane_gets_its_kubernetes_client_back(compiled, monkeypatch):
+    monkeypatch.setattr(kubernetes_files, "look", lambda: kubernetes_files_of(bare=False))
+    assert "k8s-python-client" in compiled(role="control-plane", pool=None)
+
+
+def test_a_run_that_was_superseded_applies_nothing(compiled, minion, tmp_path, monkeypatch):
+    monkeypatch.setattr(fencing, "DIRECTORY", tmp_path)
+    monkeypatch.setattr(fencing.admit, "__defaults__", (tmp_path,))
+    assert "k8s-packages" in compiled(fence=7)
+    for sls in ("k8s.server", "k8s.endpoint"):
+        said = minion.cmd("state.show_low_sls", sls, pillar={"k8s": {"fence": 6, "role": "worker"}})
+        assert "a later run has the fencing number 7" in str(said)
 
 
 def test_the_pools_kubelet_patch(compiled):

@@ -43,8 +43,14 @@ def settle_node(
     yield world.seconds(0.2)
     fencing.admit(world, here, fence)
     found = _node(world.api(here), node)
+    before = found.settled or {"labels": [], "taints": []}
+    for label in set(before["labels"]) - labels.keys():
+        found.labels.pop(label, None)
     found.labels.update(labels)
+    found.taints -= {key for key, _ in before["taints"]}
     found.taints.update(taint["key"] for taint in taints)
+    kept = sorted([taint["key"], taint["effect"]] for taint in taints)
+    found.settled = {"labels": sorted(labels), "taints": kept}
     if remove_startup_taint:
         found.taints.discard(STARTUP_TAINT)
         world.tell("opened", node=node, checked=found.checked)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from k8s_lifecycle.model import endpoint
 from simulator.clock import SimulatedError, Steps
+from simulator.modules import fencing
 
 if TYPE_CHECKING:
     from simulator.etcd import EtcdCluster
@@ -34,10 +36,8 @@ def facts(world: World, here: Server, endpoint_address: str | None = None) -> St
         "id": here.id,
         "grains": {},
         "machine_id": f"machine-{here.id}",
-        "boot_id": f"{here.id}-{here.boots}",
         "clock": world.now,
         "addresses": [here.address],
-        "interface": "eth0",
         "packages": {"kubeadm": version, "kubelet": version, "kubectl": version, "containerd": version},
         "kubelet": {"active": here.kubelet_active},
         "containerd": {"active": disk.version is not None},
@@ -54,6 +54,7 @@ def facts(world: World, here: Server, endpoint_address: str | None = None) -> St
             "manifests": sorted(disk.manifests),
             "etcd_data": disk.etcd_member is not None,
         },
+        "endpoint": {"mark": endpoint.mark(world.spec), "peers": disk.endpoint} if disk.endpoint else None,
         "fence": disk.fence,
         "lock": _lock(world, here),
         "api": view(world, here) if disk.admin_conf else None,
@@ -76,6 +77,7 @@ def view(world: World, here: Server) -> dict[str, Any]:
         else {"error": "etcd does not answer: timed out"},
         "nodes": [node(world, objects, name) for name in objects.nodes],
         "cluster_configuration": objects.configuration,
+        "kubelet_configuration": None,
         "phases": {
             **{name: phase in objects.phases for name, phase in _PHASES.items()},
             "network_addon": objects.network_addon,
@@ -115,6 +117,7 @@ def node(world: World, objects: Objects, name: str) -> dict[str, Any]:
         "labels": dict(found.labels),
         "taints": [{"key": key, "effect": "NoSchedule"} for key in sorted(found.taints)],
         "unschedulable": False,
+        "settled": found.settled,
         "addresses": [found.server.address],
     }
 
@@ -128,8 +131,13 @@ def preflight(
 
 
 def apply(world: World, here: Server, mods: str, pillar: dict[str, Any], queue: bool) -> Steps:
-    """Install the packages. On a member nothing that runs may change."""
+    """Install the packages and lay out the endpoint. On a member nothing else that runs may change."""
+    fencing.admit(world, here, pillar["k8s"]["fence"])
     yield world.seconds(15)
+    if pillar["k8s"]["role"] == "control-plane":
+        here.disk.endpoint = pillar["k8s"]["addresses"]
+    if mods == "k8s.endpoint":
+        return {}
     version = pillar["k8s"]["spec"]["kubernetes"]["version"]
     if here.disk.version != version:
         world.tell("package_changed", server=here.id, bare=not here.disk.kubelet_conf)

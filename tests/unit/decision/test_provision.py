@@ -1,0 +1,152 @@
+"""Decisions of a provision that a finished cluster would not show: each was wrong once."""
+
+import pytest
+from answers import MEMBER, bare, control_plane, node
+
+from k8s_lifecycle.decision.provision import plan
+from k8s_lifecycle.model import endpoint, kubeadm_config
+from k8s_lifecycle.model import spec as specs
+from k8s_lifecycle.model.facts import observe
+
+CONTROL_PLANE = specs.Assignment("dc1-prod", "control-plane", None)
+GENERAL = specs.Assignment("dc1-prod", "worker", "general")
+SPEC = {
+    "datacenter": "dc1",
+    "environment": "prod",
+    "kubernetes": {"version": "1.37.2"},
+    "control_plane": {
+        "servers": ["dc1-cp-1"],
+        "endpoint": {"address": "10.11.0.100", "virtual_router_id": 51},
+    },
+    "pools": {"general": {"servers": ["dc1-w-*"]}},
+    "network_addon": {"kind": "none"},
+    "packages": {"containerd": {"version": "2.3.7-1"}},
+}
+ADDRESSES = {f"dc1-cp-{number}": f"10.11.0.1{number}" for number in (1, 2, 3)}
+THREE = {**SPEC["control_plane"], "servers": list(ADDRESSES)}
+A_NODE = {"ca": "ours", "kubelet_conf": True, "kubelet_config": True}
+
+
+def spec(**changes):
+    found, problems = specs.parse("dc1-prod", {**SPEC, **changes})
+    assert not problems, problems
+    return found
+
+
+def planned(spec, answers, assignments=None):
+    places = {server: CONTROL_PLANE if "-cp-" in server else GENERAL for server in answers}
+    return plan(spec, observe(answers, frozenset(), {}), assignments or places)
+
+
+def steps(found):
+    return [str(step) for step in found.steps]
+
+
+def carries(spec, *servers):
+    """The endpoint that knows these servers."""
+    return {"mark": endpoint.mark(spec), "peers": {server: ADDRESSES[server] for server in servers}}
+
+
+class TestWithoutAnApi:
+    """A node that serves pods looks like a join that did not finish: it must never be reset."""
+
+    @pytest.mark.parametrize(
+        "control",
+        [
+            bare(files={**A_NODE, "etcd_data": True, "manifests": ["etcd"], "admin_conf": True}),
+            bare(files={**A_NODE, "etcd_data": True}),
+        ],
+    )
+    def test_no_worker_is_reset(self, control):
+        answers = {"dc1-cp-1": control, "dc1-w-1": bare(files=A_NODE), "dc1-w-2": bare(files=A_NODE)}
+        found = planned(spec(), answers)
+        assert "init dc1-cp-1" in steps(found)
+        assert not {step.server for step in found.steps} & {"dc1-w-1", "dc1-w-2"}
+        assert found.partial
+
+
+class TestEndpointOfMembers:
+    def answers(self, wanted, *known):
+        first = control_plane(
+            "1.37.2",
+            addresses=[ADDRESSES["dc1-cp-1"]],
+            endpoint=carries(wanted, *known),
+            kubelet={"active": True},
+        )
+        return {
+            "dc1-cp-1": first,
+            **{name: bare(addresses=[ADDRESSES[name]]) for name in list(ADDRESSES)[1:]},
+        }
+
+    def test_members_are_told_of_new_control_planes_before_those_carry_it(self):
+        wanted = spec(control_plane=THREE)
+        found = steps(planned(wanted, self.answers(wanted, "dc1-cp-1")))
+        assert "update_endpoint dc1-cp-1" in found
+        assert found.index("update_endpoint dc1-cp-1") < found.index("prepare dc1-cp-2")
+
+    def test_members_that_know_them_are_left_alone(self):
+        wanted = spec(control_plane=THREE)
+        assert "update_endpoint dc1-cp-1" not in steps(planned(wanted, self.answers(wanted, *ADDRESSES)))
+
+    def test_a_silent_control_plane_keeps_the_address_that_members_know(self):
+        wanted = spec(control_plane=THREE)
+        answers = self.answers(wanted, *ADDRESSES)
+        del answers["dc1-cp-3"]
+        found = plan(
+            wanted, observe(answers, frozenset({"dc1-cp-3"}), {}), dict.fromkeys(ADDRESSES, CONTROL_PLANE)
+        )
+        assert "update_endpoint dc1-cp-1" not in steps(found)
+
+    def test_another_endpoint_in_the_spec_is_refused(self):
+        moved = {**THREE, "endpoint": {**THREE["endpoint"], "virtual_router_id": 52}}
+        answers = self.answers(spec(control_plane=THREE), *ADDRESSES)
+        configuration = kubeadm_config.cluster_configuration(spec(control_plane=THREE))
+        answers["dc1-cp-1"]["api"]["cluster_configuration"] = configuration
+        found = planned(spec(control_plane=moved), answers)
+        assert "virtual router 51) than the spec asks for" in found.refusals[0]
+
+
+class TestPools:
+    DB = {"servers": ["dc1-db-1"], "grains": {"k8s_pool": "db"}}
+
+    @pytest.mark.parametrize(("grains", "joins"), [({}, False), ({"k8s_pool": "db"}, True)])
+    def test_grains_narrow_a_pool(self, grains, joins):
+        answers = {"dc1-cp-1": control_plane("1.37.2"), "dc1-db-1": bare(grains=grains)}
+        places = {"dc1-cp-1": CONTROL_PLANE, "dc1-db-1": specs.Assignment("dc1-prod", "worker", "db")}
+        found = planned(spec(pools={"db": self.DB}), answers, places)
+        assert ("join_worker dc1-db-1" in steps(found)) == joins
+        assert any("k8s_pool is not set and not db" in note for note in found.notes) != joins
+
+    def test_what_a_pool_no_longer_asks_for_is_taken_from_its_nodes(self):
+        settled = {"labels": ["tier"], "taints": [["dedicated", "NoSchedule"]]}
+        worker = node(
+            "dc1-w-1", {"tier": "db"}, settled=settled, taints=[{"key": "dedicated", "effect": "NoSchedule"}]
+        )
+        answers = {"dc1-cp-1": control_plane("1.37.2", nodes=[worker]), "dc1-w-1": bare(files=A_NODE)}
+        found = planned(spec(), answers)
+        assert "settle dc1-w-1" in steps(found)
+        assert "label tier, no longer asked for, taint dedicated" in found.steps[-1].reason
+
+
+def test_a_kubelet_setting_that_joins_would_miss_is_refused():
+    before = spec()
+    view = {
+        "cluster_configuration": kubeadm_config.cluster_configuration(before),
+        "kubelet_configuration": kubeadm_config.kubelet_configuration(before),
+    }
+    answers = {"dc1-cp-1": control_plane("1.37.2", view=view), "dc1-w-9": bare()}
+    assert not planned(before, answers).refusals
+    found = planned(spec(kubelet={"maxPods": 200}), answers)
+    assert "kubelet.maxPods: 200 in the spec, not set in the cluster" in found.refusals[0]
+
+
+def test_a_new_server_is_no_newer_than_the_oldest_api_server():
+    members = [{**MEMBER, "name": name, "id": name} for name in ADDRESSES]
+    answers = {
+        name: control_plane(version, others=members[1:])
+        for name, version in zip(ADDRESSES, ("1.37.2", "1.36.3", "1.37.2"), strict=True)
+    }
+    found = planned(spec(control_plane=THREE), {**answers, "dc1-w-9": bare()})
+    assert {step.how["version"] for step in found.steps if step.server == "dc1-w-9" and step.how} == {
+        "1.36.3"
+    }
