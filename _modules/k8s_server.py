@@ -112,8 +112,8 @@ def facts(endpoint_address: str | None = None) -> dict[str, Any]:
 def bare() -> bool:
     """Return whether this server is no node, nor part of one. Changes nothing.
 
-    Returns True if it has no CA, no credentials of a kubelet, no static pods and no etcd data, and kubeadm
-    does not run.
+    Returns True if it has no CA, no credentials or configuration of a kubelet, no admin.conf, no static pods
+    and no etcd data, and no kubeadm changes it now.
 
     CLI Example:
 
