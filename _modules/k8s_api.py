@@ -35,7 +35,9 @@ def cluster_view() -> dict[str, Any]:
     version
         The API server's.
     nodes
-        A list, each node as ``k8s_api.wait_ready`` returns it.
+        A list, each with name, ready, version, labels, taints (a list, each with key, effect and, if it has
+        one, value), unschedulable, settled (what ``k8s_api.settle_node`` gave it: labels, a list of keys, and
+        taints, a list of keys with effects; None before that), and addresses (its internal ones).
     cluster_configuration
         kubeadm's ClusterConfiguration as stored in the cluster; None where it is not.
     kubelet_configuration
@@ -217,7 +219,7 @@ def delete_node(fence: int, node: str) -> dict[str, bool]:
         return {"changed": changed}
 
 
-def wait_ready(node: str, timeout: float = 180) -> dict[str, Any]:
+def wait_ready(node: str, timeout: float = 180) -> str:
     """Wait until a node is Ready.
 
     node
@@ -225,12 +227,9 @@ def wait_ready(node: str, timeout: float = 180) -> dict[str, Any]:
     timeout
         For how many seconds. Default: 180.
 
-    Returns the node: name, ready, version, labels, taints (a list, each with key, effect and, if it has one,
-    value), unschedulable, settled (what ``k8s_api.settle_node`` gave it: labels, a list of keys, and taints,
-    a list of keys with effects; None before that), and addresses (its internal ones).
+    Returns why it is not Ready by then, in the kubelet's own words; empty if it is.
 
-    Raises an error with the kubelet's reason if it is not Ready by then, and at once if the API server on
-    this server does not answer or refuses.
+    Raises an error if the API server on this server does not answer or refuses.
 
     CLI Example:
 
@@ -239,7 +238,7 @@ def wait_ready(node: str, timeout: float = 180) -> dict[str, Any]:
         salt dc1-cp-1 k8s_api.wait_ready dc1-w-1 timeout=60
     """
     with failures.told(f"waiting for node {node}"):
-        return view.node(nodes_.wait_ready(Api.local(), node, timeout))
+        return nodes_.wait_ready(Api.local(), node, timeout)
 
 
 def smoke_check(
@@ -262,8 +261,8 @@ def smoke_check(
 
     Returns for each node, by name, ``ok`` and ``detail``: what its pod did, or which part failed, and how.
 
-    Raises an error if this server has seen a higher fencing number, the spec is not valid, a pod to be
-    reached does not run in time, or the API server on this server does not answer or refuses.
+    Raises an error if this server has seen a higher fencing number, the spec is not valid, or the API server
+    on this server does not answer or refuses.
 
     CLI Example:
 
@@ -288,10 +287,11 @@ def spread_dns(fence: int, timeout: float = 90) -> dict[str, Any]:
     timeout
         For how many seconds to wait until all replicas are Ready again. Default: 90.
 
-    Returns whether a pod was moved (``changed``) and the names of the nodes that CoreDNS runs on (``nodes``).
+    Returns whether a pod was moved (``changed``), the names of the nodes that CoreDNS runs on (``nodes``),
+    and whether every replica is Ready by then (``whole``).
 
-    Raises an error if this server has seen a higher fencing number, not all replicas are Ready by then, or
-    the API server on this server does not answer or refuses.
+    Raises an error if this server has seen a higher fencing number, or the API server on this server does not
+    answer or refuses.
 
     CLI Example:
 

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from k8s_lifecycle import failures
-from k8s_lifecycle.cluster import approval
+from k8s_lifecycle.cluster import approval, kubelets
 from k8s_lifecycle.cluster.api import Api
 
 __virtualname__ = "k8s_csr"
@@ -21,12 +21,14 @@ def approve_serving(nodes: list[str] | None = None, timeout: float = 0) -> dict[
     https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers
 
     nodes
-        Names of nodes that need one now, a list: wait until each has an approved request. Default: none.
+        Names of nodes that need one now, a list: wait until the API server verifies what each shows. Default:
+        none.
     timeout
         For how many seconds to wait for those. Default: 0, one look.
 
     Returns the nodes whose requests were approved now (``approved``), the reasons why others were not, by the
-    name of the request (``refused``), and those of ``nodes`` that have no approved request (``missing``).
+    name of the request (``refused``), and why the API server does not verify the certificates of which of
+    ``nodes`` (``unverified``).
 
     Raises an error if the API server on this server does not answer or refuses. A request that is not in
     order, or does not come, is none.
@@ -42,8 +44,30 @@ def approve_serving(nodes: list[str] | None = None, timeout: float = 0) -> dict[
         api = Api.local()
         deadline = time.monotonic() + timeout
         done = approval.approve_serving(api)
-        while (missing := approval.without_serving(api, nodes or ())) and time.monotonic() < deadline:
+        while (unverified := kubelets.unverified(api, nodes or ())) and time.monotonic() < deadline:
             time.sleep(1)
             more = approval.approve_serving(api)
             done = {"approved": done["approved"] + more["approved"], "refused": more["refused"]}
-        return {**done, "missing": missing}
+        return {**done, "unverified": unverified}
+
+
+def unverified(nodes: list[str]) -> dict[str, str]:
+    """Ask the kubelet of each of these nodes through the API server, which verifies its certificate.
+
+    Without that, ``kubectl logs`` and ``exec`` do not work on a node.
+
+    nodes
+        The names of the nodes, a list.
+
+    Returns why it does not work for which of them, by name; empty if it works for all.
+
+    Raises an error if the API server on this server does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_csr.unverified '[dc1-w-1]'
+    """
+    with failures.told("asking kubelets through the API server"):
+        return kubelets.unverified(Api.local(), nodes)

@@ -108,17 +108,20 @@ def through_control_plane(
     Any healthy one will do, none is special. seconds: how long each may take. avoid: a server that must not
     be the one that acts.
     """
-    errors = []
+    errors: dict[str, list[str]] = {}
     for server in run.acting():
         if server == avoid:
             continue
         answer: Answer = yield Call(server, function, arguments, seconds)
         if answer.ok:
             return answer.value
-        errors.append(f"{server}: {answer.error}")
-    said = "\n".join(errors) or "no control plane server answers"
+        errors.setdefault(answer.error, []).append(server)
+    said = "; ".join(f"{', '.join(servers)}: {error}" for error, servers in errors.items())
     raise Failure(
-        run.spec.name, function, said, "bring one control plane's minion and API server back, run again"
+        run.spec.name,
+        f"{function} through a control plane server",
+        said or "none answers",
+        f"mend what it says, or bring one control plane's minion and API server back; {RUN_AGAIN}",
     )
 
 

@@ -20,6 +20,7 @@ from k8s_lifecycle.model.spec import Spec
 
 KUBEADM_TIMEOUT = 600
 READY_TIMEOUT = 180
+SERVING_TIMEOUT = 30
 SMOKE_TIMEOUT = 180
 ADMISSION_SECONDS = 600
 JOINED = (Condition.MEMBER,)
@@ -141,7 +142,7 @@ def settle(run: Run, step: Step) -> Task:
         "taints": placement.taints(run.spec, place),
     }
     yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": False})
-    yield from through_control_plane(run, "k8s_csr.approve_serving", {"nodes": [node], "timeout": 30})
+    yield from _verified(run, step, node)
     run.waits_for(step, "a pod on it that resolves a Service name and reaches a pod on another node")
     yield from smoke_check(run, [node])
     yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": True})
@@ -159,7 +160,14 @@ def smoke_check(run: Run, nodes: list[str]) -> Task:
 
 def spread_dns(run: Run, step: Step) -> Task:
     """Put the replicas of CoreDNS on different nodes."""
-    yield from through_control_plane(run, "k8s_api.spread_dns", {"fence": run.fence}, 120)
+    said = yield from through_control_plane(run, "k8s_api.spread_dns", {"fence": run.fence}, 120)
+    if not said["whole"]:
+        raise Failure(
+            run.spec.name,
+            "moving a pod of CoreDNS to another node",
+            "not every replica is Ready again",
+            "look at `kubectl -n kube-system describe pods -l k8s-app=kube-dns`",
+        )
 
 
 def revoke(run: Run, step: Step) -> Task:
@@ -256,7 +264,23 @@ def _ready(run: Run, step: Step) -> Task:
     node = run.spec.node_name(step.server)
     run.waits_for(step, f"node {node} to be Ready")
     arguments = {"node": node, "timeout": READY_TIMEOUT}
-    yield from through_control_plane(run, "k8s_api.wait_ready", arguments, READY_TIMEOUT + 30)
+    why_not = yield from through_control_plane(run, "k8s_api.wait_ready", arguments, READY_TIMEOUT + 30)
+    if why_not:
+        raise Failure(step.server, f"waiting {READY_TIMEOUT} s for its node to be Ready", why_not, RUN_AGAIN)
+
+
+def _verified(run: Run, step: Step, node: str) -> Task:
+    """Approve the kubelet's serving certificate, and see that the API server verifies it."""
+    arguments = {"nodes": [node], "timeout": SERVING_TIMEOUT}
+    said = yield from through_control_plane(run, "k8s_csr.approve_serving", arguments)
+    if node in said["unverified"]:
+        refused = "".join(f"; request {name}: {why}" for name, why in said["refused"].items())
+        raise Failure(
+            step.server,
+            f"waiting {SERVING_TIMEOUT} s for its kubelet to show a certificate that the API server verifies",
+            said["unverified"][node] + refused,
+            f"look at `kubectl get csr`; {RUN_AGAIN}",
+        )
 
 
 VERBS: Verbs = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from k8s_lifecycle.action.observe import read_facts
-from k8s_lifecycle.action.run import Failure, Run
+from k8s_lifecycle.action.run import Failure, Run, through_control_plane
 from k8s_lifecycle.action.scheduler import Task
 from k8s_lifecycle.action.steps import smoke_check
 from k8s_lifecycle.decision.status import status
@@ -26,6 +26,13 @@ def verify_cluster(run: Run) -> Task:
     if facts.cluster is None:
         return [*checks, _check("API server", False, "no control plane server's API answers")]
     nodes = sorted(facts.cluster.nodes)
+    unverified = yield from through_control_plane(run, "k8s_csr.unverified", {"nodes": nodes})
+    checks += [
+        _check(
+            f"kubelet of {node}", node not in unverified, unverified.get(node, "its certificate is verified")
+        )
+        for node in nodes
+    ]
     run.fence = facts.fence
     try:
         yield from smoke_check(run, nodes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from k8s_lifecycle.cluster import csr, servers
@@ -42,9 +41,3 @@ def approve_serving(api: Api) -> dict[str, Any]:
             approve(api, request, "its names and addresses are those that the node was admitted with")
             done.add(csr.node_of(request))
     return {"approved": sorted(done), "refused": refused}
-
-
-def without_serving(api: Api, nodes: Collection[str]) -> list[str]:
-    """Return which of these nodes have no approved request for a serving certificate."""
-    have = {csr.node_of(request) for request in requests(api, csr.SERVING) if csr.approved(request)}
-    return [node for node in nodes if node not in have]

@@ -27,11 +27,6 @@ def pending(csr: Csr) -> bool:
     return not csr.get("status", {}).get("conditions")
 
 
-def approved(csr: Csr) -> bool:
-    """Whether a request was approved."""
-    return any(condition["type"] == "Approved" for condition in csr.get("status", {}).get("conditions", ()))
-
-
 def comes_by(csr: Csr, token_id: str) -> bool:
     """Whether a request comes from the holder of a bootstrap token."""
     return bool(csr["spec"]["username"] == f"system:bootstrap:{token_id}")

@@ -8,7 +8,6 @@ from typing import Any
 
 from k8s_lifecycle.cluster.api import Api, Json
 from k8s_lifecycle.cluster.readiness import is_ready
-from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model.kubeadm_config import CONTROL_PLANE_TAINT
 
 DEPLOYMENT = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
@@ -16,17 +15,19 @@ PODS = "/api/v1/namespaces/kube-system/pods"
 
 
 def spread(api: Api, timeout: float) -> dict[str, Any]:
-    """Move one replica of CoreDNS if all sit on one of several nodes; return the nodes, and whether it did.
+    """Move one replica of CoreDNS if all sit on one of several nodes.
+
+    Returns whether it did, the nodes, and whether every replica is Ready, for which it waits.
 
     One pod is deleted, and no rollout started: CoreDNS' anti-affinity keeps the new one away from those that
     stay, while a rollout's new pods only keep away from the old ones, and meet again elsewhere.
     """
     if not crowded(api, api.get("/api/v1/nodes")["items"]):
-        return {"changed": False, "nodes": sorted(_nodes(api))}
+        return {"changed": False, "nodes": sorted(_nodes(api)), "whole": True}
     moved = _pods(api)[0]["metadata"]
     api.delete(f"{PODS}/{moved['name']}")
-    _wait_until_whole(api, moved["uid"], timeout)
-    return {"changed": True, "nodes": sorted(_nodes(api))}
+    whole = _whole_within(api, moved["uid"], timeout)
+    return {"changed": True, "nodes": sorted(_nodes(api)), "whole": whole}
 
 
 def crowded(api: Api, nodes: Sequence[Json]) -> bool:
@@ -58,15 +59,11 @@ def _room(nodes: Sequence[Json], taken: set[str]) -> bool:
     )
 
 
-def _wait_until_whole(api: Api, moved: str, timeout: float) -> None:
+def _whole_within(api: Api, moved: str, timeout: float) -> bool:
     deadline = time.monotonic() + timeout
-    while not _whole(api, moved):
-        if time.monotonic() > deadline:
-            raise HostError(
-                f"CoreDNS is not whole {timeout:.0f} s after one of its pods was moved — look at "
-                "`kubectl -n kube-system describe pods -l k8s-app=kube-dns`"
-            )
+    while not (whole := _whole(api, moved)) and time.monotonic() < deadline:
         time.sleep(0.5)
+    return whole
 
 
 def _whole(api: Api, moved: str) -> bool:

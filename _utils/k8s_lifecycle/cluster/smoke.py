@@ -16,7 +16,6 @@ from typing import Any
 
 from k8s_lifecycle.cluster.api import Api, ForbiddenError, Json
 from k8s_lifecycle.cluster.readiness import is_ready
-from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model.settings import Spec
 
 PODS = "/api/v1/namespaces/kube-system/pods"
@@ -88,7 +87,11 @@ def check(api: Api, spec: Spec, nodes: Sequence[str], timeout: float) -> dict[st
     _remove_abandoned(api)
     run = _Check(api, spec, secrets.token_hex(4), time.monotonic() + timeout)
     try:
-        peers = _peers(run, nodes)
+        peers, silent = _peers(run, nodes)
+        if silent:
+            return {
+                node: {"ok": False, "detail": f"pods to be reached do not run: {silent}"} for node in nodes
+            }
         targets = {node: _target(peers, node) for node in nodes}
         names = {node: f"smoke-{run.run}-{index}" for index, node in enumerate(nodes)}
         for node, target in targets.items():
@@ -99,15 +102,15 @@ def check(api: Api, spec: Spec, nodes: Sequence[str], timeout: float) -> dict[st
         api.delete(PODS, labelSelector=f"{LABEL}={run.run}", gracePeriodSeconds="0")
 
 
-def _peers(run: _Check, nodes: Sequence[str]) -> list[Json]:
-    """Start a pod to be reached on two nodes, so that every node has one elsewhere; return those that run.
+def _peers(run: _Check, nodes: Sequence[str]) -> tuple[list[Json], str]:
+    """Start a pod to be reached on two nodes, so that every node has one elsewhere; return them.
 
-    Raises: `HostError` where there are other nodes and no pod runs there.
+    Returns also why they do not run, where there are two nodes and they do not.
     """
     ready = [node["metadata"]["name"] for node in run.api.get("/api/v1/nodes")["items"] if is_ready(node)]
     chosen = sorted(ready, key=lambda node: node in nodes)[:2]  # rather old nodes than new ones
     if len(chosen) < 2:  # noqa: PLR2004
-        return []
+        return [], ""
     names = [f"smoke-{run.run}-peer-{index}" for index in range(len(chosen))]
     for name, node in zip(names, chosen, strict=True):
         run.start(name, node, _SERVE)
@@ -118,9 +121,7 @@ def _peers(run: _Check, nodes: Sequence[str]) -> list[Json]:
         for name in names
         if not _address(pods[name])
     ]
-    if silent:
-        raise HostError(f"the pods that others are to reach do not run: {'; '.join(silent)}")
-    return [pods[name] for name in names]
+    return [pods[name] for name in names], "; ".join(silent)
 
 
 def _name(spec: Spec) -> str:

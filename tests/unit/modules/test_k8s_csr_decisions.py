@@ -158,5 +158,3 @@ def test_a_serving_certificate_for_anything_else_is_refused(case):
 def test_what_was_decided_is_not_pending():
     assert csr.pending(client())
     assert not csr.pending({**client(), "status": {"conditions": [{"type": "Denied"}]}})
-    assert csr.approved({**client(), "status": {"conditions": [{"type": "Approved"}]}})
-    assert not csr.approved(client())
