@@ -17,8 +17,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from lab_session import ROOT, Lab, wait_until
 
-pytestmark = pytest.mark.skip(reason="not yet seen passing since the approver was mended")
-
 PYTHON = "/opt/saltstack/salt/bin/python3"
 OPEN = """
 import sys
