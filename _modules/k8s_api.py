@@ -9,7 +9,8 @@ from typing import Any
 from salt.exceptions import CommandExecutionError
 
 from k8s_lifecycle import failures, fencing
-from k8s_lifecycle.cluster import dns, init_objects, objects, servers, smoke, view
+from k8s_lifecycle.cluster import dns, init_objects, servers, smoke, view
+from k8s_lifecycle.cluster import network_addon as network_addons
 from k8s_lifecycle.cluster import nodes as nodes_
 from k8s_lifecycle.cluster.api import Api
 from k8s_lifecycle.model import addon
@@ -65,37 +66,8 @@ def cluster_view() -> dict[str, Any]:
     return view.look()
 
 
-def apply(fence: int, manifests: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Make objects be as given (server-side apply); fields that somebody else set are taken over.
-
-    The field manager is ``k8s-lifecycle``: a field that it applied before and that is not given now goes.
-    https://kubernetes.io/docs/reference/using-api/server-side-apply/
-
-    fence
-        The fencing number of the run, a whole number.
-    manifests
-        The objects, a list of mappings, in the order in which they are made. A kind that one of them defines
-        may take 30 s to be known.
-
-    Returns the objects that were not so before, as ``Kind name``: ``changed``.
-
-    Raises an error if this server has seen a higher fencing number, the cluster does not know a kind, or the
-    API server on this server does not answer or refuses. What was applied until then stays.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt dc1-cp-1 k8s_api.apply 7 '[{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name":
-        "apps"}}]'
-    """
-    with failures.told("applying manifests"):
-        fencing.admit(fence)
-        return {"changed": objects.apply(Api.local(), manifests)}
-
-
 def network_addon(fence: int, spec: dict[str, Any]) -> dict[str, list[str]]:
-    """Apply the network addon that the spec asks for. Objects of an earlier one that it does not have stay.
+    """Apply the spec's network addon; workloads of an earlier version of it that it has no more are removed.
 
     fence
         The fencing number of the run, a whole number.
@@ -121,7 +93,7 @@ def network_addon(fence: int, spec: dict[str, Any]) -> dict[str, list[str]]:
         if kind == "none":
             return {"changed": []}
         template = _cached(source) if kind == "manifest" else ""
-        return {"changed": objects.apply(Api.local(), addon.manifests(wanted, template))}
+        return {"changed": network_addons.apply(Api.local(), addon.manifests(wanted, template))}
 
 
 def restrict_bootstrap(fence: int) -> dict[str, bool]:

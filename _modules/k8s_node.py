@@ -144,9 +144,11 @@ def _asking() -> Asking:
 
 
 def _reason_not_to_ask(place: Mapping[str, Any]) -> str:
-    """A server without a place asks as well: the refusal tells it why it has none, and the master's log."""
+    """A server that claims a role asks without a place, too: the refusal tells it why it has none."""
+    if "problems" in place:
+        return f"the spec of its cluster cannot be used: {place['problems'][0]}"
     if "spec" not in place:
-        return ""
+        return "" if "k8s_role" in __grains__ else "no cluster's spec names it, and it claims no role"
     spec = specs.from_dict(place["spec"])
     return operator_only(spec, specs.Assignment(spec.name, place["role"], place["pool"]))
 

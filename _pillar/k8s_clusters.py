@@ -30,9 +30,9 @@ def ext_pillar(minion_id: str, pillar: dict[str, Any], directory: str) -> dict[s
         The path of the directory with the clusters' files, as in the master's configuration.
 
     Returns ``k8s`` with cluster, role (``control-plane``, ``worker`` or ``spare``), pool (None unless it is a
-    worker) and spec (a mapping, all defaults filled in). A server that no usable cluster names may belong to
-    a broken one, so it is told what is wrong with those: ``k8s`` with problems, a list of lines. It gets
-    nothing when all clusters are sound. What is wrong with a file is a problem and no error.
+    worker) and spec (a mapping, all defaults filled in). A server that a broken spec names is told what is
+    wrong with that: ``k8s`` with problems, a list of lines. All others get nothing, also where a file cannot
+    be read at all and so names nobody.
     """
     catalogue = specs.load(directory)
     place = catalogue.assignment(minion_id, __grains__)
@@ -45,5 +45,5 @@ def ext_pillar(minion_id: str, pillar: dict[str, Any], directory: str) -> dict[s
                 "spec": catalogue.specs[place.cluster].to_dict(),
             }
         }
-    problems = [str(problem) for problem in catalogue.problems]
+    problems = [str(problem) for problem in catalogue.problems_for(minion_id)]
     return {"k8s": {"problems": problems}} if problems else {}

@@ -9,11 +9,10 @@ from typing import Any
 
 import yaml
 
-from k8s_lifecycle.cluster import approver, bootstrap_token, dns, init_objects, lease, nodes
+from k8s_lifecycle.cluster import approver, bootstrap_token, dns, init_objects, lease, network_addon, nodes
 from k8s_lifecycle.cluster.api import KUBERNETES_DIRECTORY, Api, ForbiddenError, Json, KubernetesError
 from k8s_lifecycle.cluster.etcd import Etcd, EtcdError
 from k8s_lifecycle.cluster.readiness import is_ready
-from k8s_lifecycle.model import addon
 from k8s_lifecycle.model.versions import Version
 from k8s_lifecycle.server import authority
 
@@ -68,11 +67,6 @@ def _seen_by_admin(directory: Path) -> dict[str, Any]:
 
 def _seen(api: Api) -> dict[str, Any]:
     there = init_objects.phases_there(api)
-    workloads = [
-        workload
-        for kind in ("daemonsets", "deployments")
-        for workload in api.get(f"/apis/apps/v1/{kind}", labelSelector=f"{addon.LABEL}=network")["items"]
-    ]
     claim = lease.claim(lease.find(api))
     found = api.get(nodes.NODES)["items"]
     return {
@@ -82,7 +76,7 @@ def _seen(api: Api) -> dict[str, Any]:
         "kubelet_configuration": _configuration(api, init_objects.KUBELET_CONFIG, "kubelet"),
         "phases": {
             **{name: phase in there for name, phase in _PHASES.items()},
-            "network_addon": addon.installed(workloads),
+            "network_addon": network_addon.installed(api),
         },
         "dns_crowded": dns.crowded(api, found),
         "auto_approve": api.find(init_objects.AUTO_APPROVE) is not None,

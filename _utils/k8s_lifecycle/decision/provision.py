@@ -103,7 +103,8 @@ def drift(spec: Spec, facts: Facts) -> list[str]:
     if view is None or not view.configuration:
         return []
     problems = kubeadm_config.drift(spec, view.configuration, view.kubelet_configuration)
-    return [*map(str, problems), *peers.refusals(spec, facts)]
+    network = addon.drift(spec, view.phases.get("network_addon"))
+    return [*map(str, problems), *peers.refusals(spec, facts), *network]
 
 
 def _refusals_without_cluster(

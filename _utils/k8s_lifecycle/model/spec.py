@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from k8s_lifecycle.model.claims import READS
 from k8s_lifecycle.model.documents import read_yaml
 from k8s_lifecycle.model.neighbours import clashes
 from k8s_lifecycle.model.rules import check
@@ -52,11 +53,16 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All clusters of a site. `specs` has those that can be used, `problems` says why others cannot."""
+    """All clusters of a site.
+
+    `specs` has those that can be used, `problems` says why others cannot; of those `broken` has the specs
+    that still tell which servers they name.
+    """
 
     directory: Path
     specs: Mapping[str, Spec] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    broken: Mapping[str, Spec] = field(default_factory=dict)
 
     def assignment(self, minion_id: str, grains: Mapping[str, Any] | None = None) -> Assignment | None:
         """Return the place of a server by its minion id; grains, if given, can only take it out of a pool."""
@@ -69,6 +75,15 @@ class Catalogue:
     def problems_of(self, cluster: str) -> list[Problem]:
         """Return what is wrong with one cluster."""
         return [problem for problem in self.problems if cluster in problem.clusters]
+
+    def problems_for(self, minion_id: str) -> list[Problem]:
+        """Return what is wrong with the clusters that name a server and cannot be used."""
+        return [
+            problem
+            for name, spec in self.broken.items()
+            if spec.role_of(minion_id)
+            for problem in self.problems_of(name)
+        ]
 
     def spec(self, cluster: str) -> Spec:
         """Return the spec of a cluster; raise InvalidSpecError if none can be used."""
@@ -132,7 +147,14 @@ def _load(directory: Path, files: tuple[tuple[Path, int, int], ...]) -> Catalogu
     problems += clashes(drafts)
     bad = {cluster for problem in problems for cluster in problem.clusters}
     return Catalogue(
-        directory, {name: spec for name, (spec, _) in drafts.items() if name not in bad}, problems
+        directory,
+        {name: spec for name, (spec, _) in drafts.items() if name not in bad},
+        problems,
+        {
+            name: spec
+            for name, (spec, reader) in drafts.items()
+            if name in bad and all(map(reader.is_sound, READS))
+        },
     )
 
 

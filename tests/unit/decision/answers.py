@@ -59,7 +59,7 @@ def control_plane(version="1.36.3", auto_approve=False, phases=(), others=(), no
         ],
         "cluster_configuration": None,
         "kubelet_configuration": None,
-        "phases": {name: name in (phases or made) for name in made} | {"network_addon": "of an older spec"},
+        "phases": {name: name in (phases or made) for name in made} | {"network_addon": None},
         "auto_approve": auto_approve,
         "dns_crowded": False,
         "admissions": [],

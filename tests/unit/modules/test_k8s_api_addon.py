@@ -4,7 +4,7 @@ import jinja2
 import pytest
 from test_k8s_admission_box import PILLAR
 
-from k8s_lifecycle.cluster import smoke
+from k8s_lifecycle.cluster import network_addon, smoke
 from k8s_lifecycle.model import addon
 from k8s_lifecycle.model import spec as specs
 
@@ -73,6 +73,44 @@ def test_a_sites_own_file_is_rendered_with_its_values():
 def test_a_value_that_is_missing_is_no_empty_text():
     with pytest.raises(jinja2.UndefinedError, match="name"):
         addon.manifests(spec("manifest", source="salt://net.yaml"), TEMPLATE)
+
+
+def test_a_file_without_a_workload_is_refused():
+    site = spec("manifest", source="salt://net.yaml")
+    with pytest.raises(ValueError, match=r"net\.yaml has none of DaemonSet, Deployment"):
+        addon.manifests(site, "kind: ConfigMap\nmetadata: {name: x}\n")
+
+
+def test_one_network_is_not_changed_for_another():
+    site = spec("manifest", source="salt://net.yaml")
+    assert addon.drift(site, addon.content_hash(site)) == addon.drift(site, None) == []
+    (problem,) = addon.drift(site, "flannel:0123")
+    assert "network_addon.kind: 'manifest' in the spec, 'flannel' in the cluster" in problem
+
+
+class AddonApi:
+    """The part of the API that has an addon's workloads."""
+
+    def __init__(self, *daemonsets):
+        self.daemonsets = [daemonset(name) for name in daemonsets]
+        self.deleted = []
+
+    def get(self, path, **_):
+        return {"items": self.daemonsets if path.endswith("daemonsets") else []}
+
+    def delete(self, path):
+        self.deleted.append(path)
+
+
+def daemonset(name):
+    return {"kind": "DaemonSet", "metadata": {"namespace": "kube-system", "name": name}}
+
+
+def test_a_workload_that_a_new_version_has_no_more_is_removed(monkeypatch):
+    api = AddonApi("agent", "old-agent")
+    monkeypatch.setattr(network_addon.objects, "apply", lambda *_: [])
+    assert network_addon.apply(api, [daemonset("agent")]) == ["DaemonSet old-agent, removed"]
+    assert api.deleted == ["/apis/apps/v1/namespaces/kube-system/daemonsets/old-agent"]
 
 
 def test_a_site_that_installs_its_own_has_nothing_to_compare():

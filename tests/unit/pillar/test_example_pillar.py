@@ -90,9 +90,11 @@ def test_a_server_that_claims_everything_gets_nothing_of_a_cluster(compiled):
     assert "backup" not in pillar["site"]
 
 
-def test_a_server_that_may_belong_to_a_broken_cluster_is_told_what_is_wrong(compiled, tmp_path):
-    (tmp_path / "dc3-prod.yaml").write_text("datacenter: [")
+def test_only_the_servers_of_a_broken_cluster_are_told_what_is_wrong(compiled, tmp_path):
+    (tmp_path / "dc1-prod.yaml").write_text((CLUSTERS / "dc1-prod.yaml").read_text() + "typo: 1\n")
     (tmp_path / "dc2-prod.yaml").write_text((CLUSTERS / "dc2-prod.yaml").read_text())
+    (tmp_path / "dc3-prod.yaml").write_text("datacenter: [")
     assert compiled("dc2-w-1", tmp_path)["k8s"]["cluster"] == "dc2-prod"
-    (problem,) = compiled("dc3-cp-1", tmp_path)["k8s"]["problems"]
-    assert problem.startswith("dc3-prod.yaml:1: ")
+    (problem,) = compiled("dc1-w-1", tmp_path)["k8s"]["problems"]
+    assert problem.startswith("dc1-prod.yaml: typo: ")
+    assert "k8s" not in compiled("web-7", tmp_path)
