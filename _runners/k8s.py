@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from salt.utils.verify import valid_id
@@ -147,12 +147,14 @@ def provision(
 
 
 @_reports("run")
-def join(*servers: str) -> dict[str, Any]:
+def join(*servers: str, test: bool = False) -> dict[str, Any]:
     """
     Bring these servers into the cluster that names or allows them, and change no other server.
 
     servers
         Minion ids, of one cluster that has an API already.
+    test
+        ``True``: only show the plan. Default: False.
 
     It is what the engine ``k8s_joins`` runs for servers that ask to join by their own highstate.
 
@@ -161,10 +163,12 @@ def join(*servers: str) -> dict[str, Any]:
     .. code-block:: bash
 
         salt-run k8s.join dc1-w-3 dc1-w-4
+        salt-run k8s.join dc1-w-3 test=True
     """
     cluster = joins.cluster_of(_catalogue(), SaltFleet(__opts__).known(), servers)
-    run = _run(cluster, "join", show=True)
-    return _carried(run, functools.partial(joins.carry_through, servers=servers))
+    if test:
+        return _planned(_run(cluster, "join"), only=servers)
+    return _carried(_run(cluster, "join", show=True), functools.partial(joins.carry_through, servers=servers))
 
 
 def ask_join(server: str) -> bool:
@@ -258,8 +262,12 @@ def _of_each(
 
 
 def _plan(cluster: str) -> dict[str, Any]:
-    run = _run(cluster, "plan")
-    found = operation.show(run, functools.partial(provisioning.plan, run.spec, assignments=run.assignments))
+    return _planned(_run(cluster, "plan"))
+
+
+def _planned(run: Run, only: Collection[str] | None = None) -> dict[str, Any]:
+    decide = functools.partial(provisioning.plan, run.spec, assignments=run.assignments, only=only)
+    found = operation.show(run, decide)
     return {**found.to_dict(), "view": "plan", "retcode": _retcode(bool(found.refusals), found.converged)}
 
 
@@ -285,10 +293,9 @@ def _run(cluster: str, name: str, show: bool = False) -> Run:
     is_dead = functools.partial(living.is_dead, site.runs(__opts__))
     run = Run(new_id(), name, operator(), spec, assignments, fleet, is_dead=is_dead)
     if show:
-        run.listeners = (
-            Journal(site.journal(__opts__), cluster, run.id, run.who),
-            Progress(sys.stderr),
-        )
+        progress = Progress(sys.stderr)
+        run.listeners = (Journal(site.journal(__opts__), cluster, run.id, run.who), progress)
+        run.companions = (progress.move,)
     return run
 
 

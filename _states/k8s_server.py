@@ -215,7 +215,7 @@ def service(name: str, files: Sequence[str], reload: bool = False) -> dict[str, 
     return _converged(
         name,
         lambda: services.differences(name, files),
-        lambda found: services.converge(name, list(found), reload),
+        lambda found: services.converge(name, found, reload),
         f"{name} runs with the files on disk",
     )
 

@@ -12,10 +12,6 @@ import pytest
 from lab_session import Lab, is_ready, wait_until
 from witness import Witness
 
-pytestmark = pytest.mark.skip(
-    reason="found that a power cut in prepare leaves dpkg half-done, to be mended first"
-)
-
 CLUSTER = "dc1-prod"
 CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
 WORKERS = ["dc1-w-1", "dc1-w-2"]

@@ -63,7 +63,8 @@ def carry_through(run: Run, decide: Decide) -> Report:
     report = Report(run.id, run.operation, Plan(run.spec.name, run.operation))
     run.tell("begins", holder=run.holder, cluster=run.spec.name)
     try:
-        Scheduler(run.fleet).run(_converge(run, decide, report), background=[lock.keep(run)])
+        beside = [lock.keep(run), *(companion() for companion in run.companions)]
+        Scheduler(run.fleet).run(_converge(run, decide, report), background=beside)
     except Failure as failure:
         report.failure = str(failure)
         report.locked_out = isinstance(failure, lock.HeldError)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from k8s_lifecycle.action.scheduler import Sleep, Task
+
 MARKS = {"done": "✔", "failed": "✘"}
 
 
@@ -36,9 +38,10 @@ class Progress:
             self._draw()
             self._stream.flush()
 
-    def tick(self) -> None:
-        """Draw the times anew; only on a terminal is there something to move."""
-        if self._moving and self._running:
+    def move(self) -> Task:
+        """Draw the times anew every second; only on a terminal is there something that moves."""
+        while self._moving:
+            yield Sleep(1)
             self._erase()
             self._draw()
             self._stream.flush()

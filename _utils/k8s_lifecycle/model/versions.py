@@ -1,15 +1,13 @@
-"""Kubernetes versions: order, which may meet in one cluster, how to get from one to another.
+"""Kubernetes versions: their order, and what belongs to which.
 
 Sources: https://kubernetes.io/releases/version-skew-policy/ and
 https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/create-cluster-kubeadm/#version-skew-policy
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 OLDEST_SUPPORTED_MINOR = 34
-KUBELET_MINORS_BEHIND = 3
 
 # kubeadm's own choice: `PauseVersion` in cmd/kubeadm/app/constants. A wrong one costs a second image.
 _PAUSE_BY_MINOR = {34: "3.10.1", 35: "3.10.1"}
@@ -50,36 +48,3 @@ class Version:
     def pause(self) -> str:
         """Return the tag of the pause image that belongs to this version."""
         return _PAUSE_BY_MINOR.get(self.minor, _PAUSE_SINCE)
-
-
-def kubelet_skew(kubelet: Version, apiserver: Version) -> str | None:
-    """Return why a kubelet may not talk to an API server, or None if it may.
-
-    A kubelet is never newer than the API server and at most three minors older. The policy has no order for
-    patches; this product keeps kubelets at or below the API server's, so that an upgrade has one direction.
-    """
-    if kubelet > apiserver:
-        return f"kubelet {kubelet} is newer than the API server {apiserver}"
-    if kubelet.major != apiserver.major or apiserver.minor - kubelet.minor > KUBELET_MINORS_BEHIND:
-        return (
-            f"kubelet {kubelet} is over {KUBELET_MINORS_BEHIND} minors older than the API server {apiserver}"
-        )
-    return None
-
-
-def control_plane_skew(apiservers: Iterable[Version]) -> str | None:
-    """Return why API servers may not run side by side, or None if they may: at most one minor apart."""
-    versions = sorted(apiservers)
-    if versions and (versions[0].major != versions[-1].major or versions[-1].minor - versions[0].minor > 1):
-        return f"API servers {versions[0]} and {versions[-1]} are more than one minor apart"
-    return None
-
-
-def upgrade_objection(current: Version, target: Version) -> str | None:
-    """Return why kubeadm cannot upgrade a control plane in one go, or None: forwards, at most one minor."""
-    if target < current:
-        return f"{target} is older than the running {current}: Kubernetes cannot be downgraded"
-    if target.major != current.major or target.minor - current.minor > 1:
-        following = f"{current.major}.{current.minor + 1}"
-        return f"{target} skips minors: from {current} kubeadm goes to a {following} first"
-    return None

@@ -33,9 +33,9 @@ def look(spec: Spec, root: Path = ROOT) -> Node:
     return Node(
         packages=packages.installed(packages.pinned(spec)),
         files={path: text for path, text in texts.items() if text is not None},
-        kubelet=yaml.safe_load(_content(root / "var/lib/kubelet/config.yaml") or "{}"),
+        kubelet=_parsed(root / "var/lib/kubelet/config.yaml"),
         images={
-            path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]["containers"][0]["image"]
+            path.stem: _image(_parsed(path))
             for path in (root / "etc/kubernetes/manifests").glob("*.yaml")
             if path.stem in KUBERNETES_MANIFESTS
         },
@@ -87,6 +87,20 @@ def _endpoint(spec: Spec, node: Node) -> Iterator[str]:
     for path in endpoint.FILES:
         if endpoints.mark(spec) not in node.files.get(path, ""):
             yield f"{path} is not of the endpoint that the spec asks for"
+
+
+def _image(manifest: Mapping[str, Any]) -> str:
+    containers = manifest.get("spec", {}).get("containers") or [{}]
+    return str(containers[0].get("image", "(a torn manifest)"))
+
+
+def _parsed(path: Path) -> Mapping[str, Any]:
+    """Return a YAML file; an empty mapping for one that is absent or torn by a power cut."""
+    try:
+        found = yaml.safe_load(_content(path) or "")
+    except yaml.YAMLError:
+        found = None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _content(path: Path) -> str | None:

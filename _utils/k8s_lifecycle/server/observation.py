@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -97,10 +98,14 @@ def _sources(spec: Spec, role: str) -> tuple[dict[Source, str], dict[str, frozen
     others = list(sources(spec, role))
     with ThreadPoolExecutor(max_workers=8) as pool:
         answers = dict(zip((*indexes, *others), pool.map(_ask, (*indexes, *others)), strict=True))
+    texts = []
+    for index in indexes:
+        if isinstance(answer := answers[index], bytes):
+            try:
+                texts.append(gzip.decompress(answer).decode())
+            except (OSError, EOFError, ValueError, zlib.error) as error:  # a portal's page, say
+                answers[index] = f"it is no Packages.gz: {error}"
     errors = {source: answer for source, answer in answers.items() if isinstance(answer, str)}
-    texts = [
-        gzip.decompress(answer).decode() for index in indexes if isinstance(answer := answers[index], bytes)
-    ]
     names = packages.pinned(spec)
     return errors, packages.offered("\n".join(texts), names) if texts else {}
 

@@ -1,7 +1,8 @@
 """The services of a server, and whether they run with what is on disk."""
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from k8s_lifecycle.server.command import output
@@ -9,6 +10,7 @@ from k8s_lifecycle.wording import last_useful_lines
 
 _ENABLED = ("enabled", "static", "alias", "indirect")
 _RELOAD_TIMEOUT = 20.0
+_OLDER_PROGRAM = "active with an older program"
 _POLL = 0.1
 
 
@@ -31,16 +33,20 @@ def differences(name: str, files: Sequence[str]) -> dict[str, dict[str, str]]:
         found["enabled"] = {"old": shown["UnitFileState"] or "no such unit", "new": "enabled"}
     if shown["ActiveState"] != "active":
         found["running"] = {"old": shown["ActiveState"], "new": "active"}
-    elif any(_changed(path) > _since(shown) for path in files):
-        found["running"] = {"old": "active with older files", "new": "active with the files on disk"}
+    elif changed := [path for path in files if _changed(path) > _since(shown)]:
+        older = (
+            _OLDER_PROGRAM if any(os.access(path, os.X_OK) for path in changed) else "active with older files"
+        )
+        found["running"] = {"old": older, "new": "active with the files on disk"}
     return found
 
 
-def converge(name: str, differences: Sequence[str], reload: bool) -> None:
-    """Enable, start, restart or reload a service, as its differences ask for."""
+def converge(name: str, differences: Mapping[str, Mapping[str, str]], reload: bool) -> None:
+    """Enable, start, restart or reload a service, as its differences ask for; no reload changes a program."""
     if "enabled" in differences:
         output("systemctl", "enable", name)
     if "running" in differences:
+        reload = reload and differences["running"]["old"] != _OLDER_PROGRAM
         output("systemctl", "reload-or-restart" if reload else "restart", name, timeout=120)
         _wait_until_settled(name)
 
