@@ -18,26 +18,29 @@ from k8s_lifecycle.server import addresses as own_addresses
 __virtualname__ = "k8s_admission"
 
 
-def request(cluster: str) -> dict[str, Any]:
+def request(fence: int, cluster: str) -> dict[str, Any]:
     """Request an admission of this server to a cluster: make the key pair that it is to be sealed to.
 
     The private half stays in memory (/run) and is destroyed when a box is opened. An earlier one is lost.
 
+    fence
+        The fencing number of the run, a whole number.
     cluster
         The cluster's name. Only a box for this cluster opens.
 
     Returns the public half of the key (``public``, X25519, base64) and this server's addresses
     (``addresses``), the one that it shows to others first: those of the interface with the default route.
 
-    Raises an error if /run cannot be written or ``ip`` fails.
+    Raises an error if this server has seen a higher fencing number, /run cannot be written or ``ip`` fails.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt dc1-w-1 k8s_admission.request dc1-prod
+        salt dc1-w-1 k8s_admission.request 7 dc1-prod
     """
     with failures.told(f"requesting an admission to {cluster}"):
+        fencing.admit(fence)
         return {"public": admission.request(cluster), "addresses": own_addresses.own()}
 
 

@@ -304,7 +304,7 @@ def _catalogue() -> specs.Catalogue:
 
 
 def _carried(run: Run, carry_through: Callable[[Run], operation.Report]) -> dict[str, Any]:
-    with living.alive(site.runs(__opts__), run.id):
+    with living.alive(site.runs(__opts__), run.id, lambda: not run.lock_left):
         report = carry_through(run)
     retcode = 4 if report.locked_out else _retcode(bool(report.plan.refusals), report.ok)
     return {**report.to_dict(), "retcode": retcode}

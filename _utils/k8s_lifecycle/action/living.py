@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,11 @@ _KEPT_SECONDS = 86400
 
 
 @contextmanager
-def alive(directory: Path, run: str) -> Iterator[None]:
-    """Show that a run is alive, for as long as what is inside goes on."""
+def alive(directory: Path, run: str, gave_back: Callable[[], bool]) -> Iterator[None]:
+    """Show that a run is alive, for as long as what is inside goes on.
+
+    gave_back: whether, in the end, no lock of the run is left out there.
+    """
     directory.mkdir(mode=0o750, parents=True, exist_ok=True)
     _forget_old(directory)
     path = directory / run
@@ -28,9 +31,8 @@ def alive(directory: Path, run: str) -> Iterator[None]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-        path.unlink(
-            missing_ok=True
-        )  # however else it ends, its lock is still out there, and the file says so
+        if gave_back():  # however else it ends, its lock is still out there, and the file says so
+            path.unlink(missing_ok=True)
     finally:
         os.close(handle)
 

@@ -30,6 +30,7 @@ def acquire(run: Run) -> Task:
     """Take the lock, or raise a failure that names who holds it."""
     fence = run.facts.fence + 1
     run.keepers = [server for server in run.spec.control_plane.servers if server in run.facts.servers]
+    run.lock_left = True
     answers = yield _claims(run, fence)
     if dead := {holder for holder, _, _ in _others(run, answers) if run.knows_dead(holder)}:
         run.tell("takes_over", holders=sorted(dead))
@@ -74,7 +75,8 @@ def release(run: Run) -> Task:
     run.fence = 0
     while run.renewing:
         yield Sleep(0.2)
-    yield _releases(run, run.holder)
+    answers = yield _releases(run, run.holder)
+    run.lock_left = not all(answer.ok for answer in answers)
 
 
 def _releases(run: Run, holder: str) -> list[Call]:

@@ -223,7 +223,7 @@ def _join(run: Run, step: Step) -> Task:
     assignment = run.assignments[step.server]
     spec = run.spec.at_version(step.how["version"])
     opened = value_of(
-        (yield Call(step.server, "k8s_admission.request", {"cluster": run.spec.name}, 60)),
+        (yield run.change(step.server, "k8s_admission.request", 60, cluster=run.spec.name)),
         "requesting its admission",
         RUN_AGAIN,
     )

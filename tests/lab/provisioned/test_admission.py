@@ -34,12 +34,13 @@ def token(demo: Lab, provisioned: dict[str, Any]) -> Iterator[str]:
     spec = json.loads(
         demo("salt-run", "pillar.show_pillar", "dc1-w-1", "--out=json").stdout
     )["k8s"]["spec"]  # fmt: skip
-    public = demo.salt("dc1-w-1", "k8s_admission.request", "dc1-prod")
+    fence = demo.salt("dc1-cp-1", "k8s_server.facts")["fence"]
+    public = demo.salt("dc1-w-1", "k8s_admission.request", str(fence), "dc1-prod")
     minted = demo.salt(
         "dc1-cp-1",
         "k8s_admission.mint",
         *(f"{name}={json.dumps(value)}" for name, value in {
-            "fence": demo.salt("dc1-cp-1", "k8s_server.facts")["fence"], "cluster": "dc1-prod", "spec": spec,
+            "fence": fence, "cluster": "dc1-prod", "spec": spec,
             "server": "dc1-w-1", "node": "dc1-w-1", "role": "worker", "pool": "general", **public,
         }.items()),
     )  # fmt: skip

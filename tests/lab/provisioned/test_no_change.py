@@ -92,7 +92,7 @@ def test_another_version_in_the_pillar_is_reported_by_highstate_and_moves_nothin
 
 
 def all_traces(lab: Lab, servers: list[str]) -> dict[str, Any]:
-    """The processes of servers, their packages, the containers that run; the server with each line of them."""
+    """The processes of servers, their packages, the containers that run: each line with its server."""
     texts = {server: lab("exec", server, "--", "sh", "-c", TRACES).stdout for server in servers}
     return {f"{server}: {line}": "there" for server, text in texts.items() for line in text.splitlines()}
 

@@ -14,7 +14,7 @@ LIVE = """
 import sys, time
 from pathlib import Path
 from k8s_lifecycle.action import living
-with living.alive(Path(sys.argv[1]), "run"):
+with living.alive(Path(sys.argv[1]), "run", lambda: True):
     print("alive", flush=True)
     time.sleep(60)
 """
@@ -43,13 +43,19 @@ def test_a_run_that_was_killed_or_interrupted_is_dead(run, tmp_path, how):
 
 
 def test_of_a_run_that_came_to_its_end_nothing_is_left(tmp_path):
-    with living.alive(tmp_path, "run"):
+    with living.alive(tmp_path, "run", lambda: True):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
+def test_one_whose_lock_a_server_may_still_have_is_dead(tmp_path):
+    with living.alive(tmp_path, "run", lambda: False):
+        pass
+    assert living.is_dead(tmp_path, "run")
+
+
 def test_one_that_ended_with_an_error_is_dead(tmp_path):
-    with pytest.raises(ZeroDivisionError), living.alive(tmp_path, "run"):
+    with pytest.raises(ZeroDivisionError), living.alive(tmp_path, "run", lambda: True):
         raise ZeroDivisionError
     assert living.is_dead(tmp_path, "run")
 
@@ -63,5 +69,5 @@ def test_what_was_cut_off_long_ago_is_forgotten_and_what_lives_is_not(run, tmp_p
     (tmp_path / "old").touch()
     for name in ("old", "run"):
         os.utime(tmp_path / name, (0, time.time() - 90000))
-    with living.alive(tmp_path, "new"):
+    with living.alive(tmp_path, "new", lambda: True):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "run"]

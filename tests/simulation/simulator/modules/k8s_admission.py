@@ -26,9 +26,10 @@ class Box:
     expires: float
 
 
-def request(world: World, here: Server, cluster: str) -> Steps:
+def request(world: World, here: Server, fence: int, cluster: str) -> Steps:
     """Make a key pair on the target; the private half is in memory only."""
     yield world.seconds(0.2)
+    fencing.admit(world, here, fence)
     world.keys += 1
     here.admission_key = f"key-{world.keys}"
     return {"public": here.admission_key, "addresses": [here.address]}
