@@ -7,7 +7,6 @@ may be left out, that is a failure.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 from lab_session import Lab
@@ -24,12 +23,3 @@ def built() -> Lab:
             pytest.fail(f"the lab cannot be built here, and in CI nothing may be left out:\n{said}")
         pytest.skip(f"the lab cannot run here: {said}")
     return lab
-
-
-@pytest.fixture(scope="module")
-def demo(built: Lab) -> Iterator[Lab]:
-    """Two datacenters of bare servers; nothing is left of them afterwards."""
-    built("down")
-    built("up", "demo")
-    yield built
-    built("down")

@@ -37,6 +37,15 @@ def crash_in_growth(is_point):
     crash_in(datacenter, is_point)
 
 
+def crash_in_replacement(victim, is_point):
+    """A control plane that comes back with an empty disk."""
+    datacenter = Datacenter(Shape(3, 1))
+    assert datacenter.provision().ok
+    datacenter.world.reinstall(victim)
+    datacenter.world.clock.advance(60)
+    crash_in(datacenter, is_point)
+
+
 def crash_in(datacenter, is_point):
     try:
         report = datacenter.provision(datacenter.fleet(dies=is_point))
@@ -76,6 +85,12 @@ def test_killed_at_some_events_of_a_large_one(point):
 def test_killed_at_any_event_while_the_control_plane_grows(point):
     found = sweep.everywhere(crash_in_growth, point)
     sweep.assert_none(found, AGAIN.format("grows"))
+
+
+@pytest.mark.parametrize("victim", ["cp-1", "cp-3"])
+def test_killed_at_any_event_while_a_reinstalled_control_plane_joins_again(victim, point):
+    found = sweep.everywhere(partial(crash_in_replacement, victim), point)
+    sweep.assert_none(found, AGAIN.format(f"reinstalled and {victim}"))
 
 
 def test_a_kubeadm_that_still_runs_is_waited_for(point):

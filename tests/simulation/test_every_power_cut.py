@@ -61,7 +61,7 @@ def with_learner():
     with cut(datacenter, "cp-2", SOON, lambda: cp_2.boots == 1 and cp_2.disk.etcd_member is not None):
         assert not datacenter.provision().ok
     datacenter.world.clock.advance(60)
-    assert str(datacenter.plan().steps[0]) == "remove_learner cp-2"
+    assert "remove_learner cp-2" in map(str, datacenter.plan().steps)
     return datacenter
 
 

@@ -16,6 +16,7 @@ from k8s_lifecycle.decision import placement
 from k8s_lifecycle.decision.condition import Condition, condition
 from k8s_lifecycle.decision.peers import peers
 from k8s_lifecycle.decision.plan import Step
+from k8s_lifecycle.model.quorum import Act, prove
 from k8s_lifecycle.model.spec import Spec
 
 KUBEADM_TIMEOUT = 600
@@ -112,6 +113,19 @@ def remove_learner(run: Run, step: Step) -> Task:
         arguments = {"fence": run.fence, "name": member.name, "member_id": member.id}
         yield from through_control_plane(run, "k8s_etcd.remove_member", arguments, avoid=step.server)
     yield from reset(run, step)
+
+
+def remove_member(run: Run, step: Step) -> Task:
+    """Remove the etcd member of a server that has lost its data, behind the quorum proof; forget its node."""
+    members = yield from etcd_gate.members(run, avoid=step.server)
+    member = next((one for one in members if one.name == run.spec.node_name(step.server)), None)
+    if member:
+        proof = prove(members, Act.REMOVE, member.name)
+        if not proof:
+            raise Failure(step.server, "removing its etcd member", "; ".join(proof.reasons), RUN_AGAIN)
+        arguments = {"fence": run.fence, "name": member.name, "member_id": member.id}
+        yield from through_control_plane(run, "k8s_etcd.remove_member", arguments, avoid=step.server)
+    yield from forget_node(run, step)
 
 
 def reset(run: Run, step: Step) -> Task:
@@ -296,6 +310,7 @@ VERBS: Verbs = {
         join_worker,
         finish_join,
         remove_learner,
+        remove_member,
         reset,
         forget_node,
         settle,

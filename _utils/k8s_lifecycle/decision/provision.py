@@ -12,11 +12,12 @@ from k8s_lifecycle.model.facts import Facts, Node, Server
 from k8s_lifecycle.model.spec import Assignment, Spec
 from k8s_lifecycle.model.versions import Version
 
-NEW = {Condition.BARE, Condition.REINSTALLED}
+NEW = {Condition.BARE, Condition.REINSTALLED, Condition.REINSTALLED_VOTER}
 CLEAN_UP = {
     Condition.LEFTOVER: "reset",
     Condition.LEARNER: "remove_learner",
     Condition.REINSTALLED: "forget_node",
+    Condition.REINSTALLED_VOTER: "remove_member",
 }
 
 Assignments = Mapping[str, Assignment]
@@ -39,13 +40,14 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     lead = _lead(spec, state)
     if only is not None and state[lead] is not Condition.MEMBER:
         return Plan(spec.name, "provision", refusals=(_no_cluster_yet(spec),))
-    kept_out, unannounced = _kept_out(spec, facts, assignments, state), peers.unannounced(spec, facts, state)
+    kept_out = _kept_out(spec, facts, assignments, state)
+    must_wait = peers.unannounced(spec, facts, state)
     todo = {
         server: state[server]
         for server in assignments
-        if server not in kept_out and server not in unannounced and (only is None or server in only)
+        if server not in kept_out and server not in must_wait and (only is None or server in only)
     }
-    blocked = _blocked(spec, facts, todo) | (unannounced if only is None else {})
+    blocked = _blocked(spec, facts, todo) | (must_wait if only is None else {})
     joining = _joining(spec, assignments, todo, lead)
     version = target_version(spec, facts)
     starting = _founding(facts, todo, lead)
@@ -192,10 +194,6 @@ def _blocked(spec: Spec, facts: Facts, todo: Conditions) -> dict[str, str]:
     remedies = {
         Condition.SILENT: "bring its minion back and run again; nothing was decided about it",
         Condition.FOREIGN: "its data is not this cluster's: look at it, then `kubeadm reset` it yourself",
-        Condition.REINSTALLED_VOTER: (
-            "while every other etcd member is healthy, remove its own (`k8s_etcd.members` and "
-            "`k8s_etcd.remove_member` on another control plane), then run again"
-        ),
     }
     return {
         server: facts.failed.get(server) or f"{condition.value} — {remedies[condition]}"

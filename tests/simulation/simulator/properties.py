@@ -24,8 +24,8 @@ VERBS_OF: Mapping[str, set[str]] = {
     "k8s_admission.request": JOINS,
     "k8s_admission.mint": JOINS,
     "k8s_admission.revoke": JOINS | {"revoke"},
-    "k8s_etcd.remove_member": {"remove_learner"},
-    "k8s_api.delete_node": {"reset", "remove_learner", "forget_node"},
+    "k8s_etcd.remove_member": {"remove_learner", "remove_member"},
+    "k8s_api.delete_node": {"reset", "remove_learner", "remove_member", "forget_node"},
     "k8s_api.network_addon": {"network_addon"},
     "k8s_api.restrict_bootstrap": {"restrict_bootstrap"},
     "k8s_api.settle_node": {"settle"},
@@ -157,7 +157,8 @@ class Properties:
         assert bare, f"the packages of the member {server} were changed"
 
     def _on_member_removed(self, server: str, learner: bool) -> None:
-        assert learner, f"the voting etcd member of {server} was removed"
+        gone = self._world.servers[server].disk.etcd_member is None
+        assert learner or gone, f"the voting etcd member of {server} was removed, whose data is there"
 
     def _on_wiped(self, server: str) -> None:
         here = self._world.servers[server]

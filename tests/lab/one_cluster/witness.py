@@ -26,11 +26,11 @@ cat /var/lib/kubelet/pki/kubelet-client-current.pem > /opt/planted
 echo abcdef.0123456789abcdef > /var/log/planted
 """
 
-# A bootstrap token, and what each PEM of a private key and each kubeconfig has.
+TOKEN = r"(^|[^A-Za-z0-9_.])[a-z0-9]{6}\.[a-z0-9]{16}($|[^A-Za-z0-9_.])"  # noqa: S105 - what one looks like
+# What each PEM of a private key and each kubeconfig has.
 SHAPES = [
-    rb"(?<![\w.])[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.])",
-    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\\n|\s)+[A-Za-z0-9+/]{40}",
-    rb"client-key-data\W{1,4}[A-Za-z0-9+/]{40}",
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\\n|\s)+[A-Za-z0-9+/]{40}",
+    r"client-key-data\W{1,4}[A-Za-z0-9+/]{40}",
 ]
 
 
@@ -67,7 +67,7 @@ class Witness:
         found = []
         self._bus.seek(0)
         for where, text in (("event bus", self._bus.read()), ("command line", b"\n".join(self._commands))):
-            found += [f"{where}: {what}" for what in seen(text, own, SHAPES)]
+            found += [f"{where}: {what}" for what in seen(text, own)]
         for server in self._servers:
             found += [f"{server}: {line}" for line in self._search(server, own)]
         return found
@@ -92,7 +92,7 @@ class Witness:
         return sorted({*keys, *(one[2 * BODY : 3 * BODY] for one in encoded)})
 
     def _search(self, server: str, own: list[str]) -> list[str]:
-        question = json.dumps({"needles": own, "shapes": [shape.decode() for shape in SHAPES]})
+        question = json.dumps({"needles": own, "token": TOKEN, "shapes": SHAPES})
         done = subprocess.run(
             [ROOT / "lab/dc", "exec", server, "--", PYTHON, "-c", SCRIPT],
             input=question, capture_output=True, text=True, timeout=300, check=True,
@@ -119,9 +119,10 @@ class Witness:
             known = now
 
 
-def seen(text: bytes, needles: list[str], shapes: list[bytes]) -> list[str]:
+def seen(text: bytes, needles: list[str]) -> list[str]:
     """Return which secrets a text has: what tells enough to look for it, and not the secret."""
     found = [f"a private key, at byte {text.find(key.encode())}" for key in needles if key.encode() in text]
-    for shape in shapes:
-        found += [f"{one.group()[:8]!r}... at byte {one.start()}" for one in re.finditer(shape, text)]
+    for shape in (TOKEN, *SHAPES):
+        matches = re.finditer(shape.encode(), text, re.MULTILINE)
+        found += [f"{one.group()[:8]!r}... at byte {one.start()}" for one in matches]
     return found

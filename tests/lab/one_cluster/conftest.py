@@ -1,4 +1,7 @@
-"""One provisioned cluster, on which all tests here look; nothing is left of it afterwards."""
+"""The life of one cluster, in the order of the files: cut off ten times, looked at, asked, left alone, hurt.
+
+Each file can also be run by itself: what is not provisioned then is.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ from typing import Any
 
 import pytest
 from lab_session import Lab, own_layout
+from witness import Witness
 
 
 @pytest.fixture(scope="package")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's layout with a pillar that the tests may change."""
-    return own_layout("demo", tmp_path_factory.mktemp("provision"))
+    return own_layout("demo", tmp_path_factory.mktemp("one_cluster"))
 
 
 @pytest.fixture(scope="package")
@@ -28,12 +32,13 @@ def demo(built: Lab, own: Path) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="package")
-def planned(demo: Lab) -> dict[str, Any]:
-    """The plan on bare servers."""
-    return demo.run("k8s.plan", "dc1-prod", check=False)
+def witness(demo: Lab) -> Iterator[Witness]:
+    """Whoever could overhear the lab from its first day on."""
+    with Witness(demo) as watching:
+        yield watching
 
 
 @pytest.fixture(scope="package")
-def provisioned(demo: Lab, planned: dict[str, Any]) -> dict[str, Any]:
-    """The report of the provision that follows that plan."""
+def provisioned(demo: Lab, witness: Witness) -> dict[str, Any]:
+    """The report of a provision of dc1-prod, whatever was there before."""
     return demo.run("k8s.provision", "dc1-prod")
