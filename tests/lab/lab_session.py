@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -65,6 +66,20 @@ class Lab:
         """Run an execution function on several servers at once and return what each returned."""
         done = self("salt", "-L", ",".join(servers), function, *words, "--out=json", "--static", check=False)
         found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+        return found
+
+    def processes(self, server: str, words: str) -> list[int]:
+        """Return a server's processes with these words in their command line; at once, past its own kernel."""
+        groups = Path("/sys/fs/cgroup/freezer", os.environ.get("LAB_NAME", "k8slab"), server)
+        found = []
+        for group in [groups, *groups.glob("**/")]:
+            for pid in (group / "cgroup.procs").read_text().split():
+                try:
+                    command = Path("/proc", pid, "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                except OSError:  # it has ended
+                    continue
+                if words in command:
+                    found.append(int(pid))
         return found
 
     def nodes(self, server: str) -> dict[str, dict[str, Any]]:
