@@ -17,7 +17,7 @@ k8s-join-again:
     - name: k8s_join
     - function: cmd.run
     - job_args:
-      - salt-call --out=quiet --log-level=error k8s_node.ask
+      - salt-call --config-dir={{ opts['conf_file'].rpartition('/')[0] }} --out=quiet --log-level=error k8s_node.ask
     - seconds: 60
     - splay: 30
     - run_on_start: False

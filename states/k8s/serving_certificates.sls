@@ -6,7 +6,9 @@ k8s-serving-certificates:
     - name: k8s_serving_certificates
     - function: cmd.run
     - job_args:
-      - test ! -e /etc/kubernetes/admin.conf || salt-call --out=quiet --log-level=error k8s_csr.approve_serving
+      - >-
+        test ! -e /etc/kubernetes/admin.conf || salt-call --config-dir={{ opts['conf_file'].rpartition('/')[0] }}
+        --out=quiet --log-level=error k8s_csr.approve_serving
     - job_kwargs:
         python_shell: True
     - seconds: 600

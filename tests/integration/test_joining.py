@@ -85,7 +85,8 @@ def test_its_next_highstate_says_that_the_join_follows_and_how_the_last_one_fail
 def test_it_asks_on_by_a_schedule_that_survives_a_restart(ask: Ask, newcomer: SaltMinion) -> None:
     scheduled = schedule_of(ask, newcomer)["k8s_join"]
     kept = Path(newcomer.config["conf_file"]).parent / "minion.d/_schedule.conf"
-    assert (scheduled["function"], scheduled["seconds"], scheduled["splay"]) == ("k8s_node.ask", 60, 30)
+    assert (scheduled["function"], scheduled["seconds"], scheduled["splay"]) == ("cmd.run", 60, 30)
+    assert scheduled["job_args"][0].endswith(" k8s_node.ask")
     assert "k8s_join" in kept.read_text()
 
 

@@ -69,7 +69,7 @@ class Lab:
         return found
 
     def processes(self, server: str, words: str) -> list[int]:
-        """Return a server's processes with these words in their command line; at once, past its own kernel."""
+        """Return a server's processes with these words in their command line, at once."""
         groups = Path("/sys/fs/cgroup/freezer", os.environ.get("LAB_NAME", "k8slab"), server)
         found = []
         for group in [groups, *groups.glob("**/")]:

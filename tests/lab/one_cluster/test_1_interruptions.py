@@ -64,7 +64,7 @@ def votes_while_it_joins(lab: Lab) -> bool:
 
 def has_asked_for_its_admission(lab: Lab) -> bool:
     """Whether dc1-cp-2 has made its key: the next thing is that the control plane mints."""
-    found = lab.processes("dc1-cp-2", "")
+    found = lab.processes("dc1-cp-2", "salt-minion")
     return bool(found) and Path(f"/proc/{found[0]}/root/run/k8s-lifecycle/admission.key").exists()
 
 
