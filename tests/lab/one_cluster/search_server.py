@@ -1,7 +1,8 @@
 """Run on a server of the lab: look for secrets in logs, caches, journals and whatever everyone can read.
 
-Standard input: {"needles": [parts of private keys], "token": an extended regular expression,
-"shapes": [regular expressions that begin with literal text]}. One line for each finding, without the secret.
+Standard input: {"roots": [directories], "always": [those in which root's own files count, too], "needles": [parts
+of private keys], "token": an extended regular expression, "shapes": [regular expressions that begin with literal
+text]}. One line for each finding, without the secret.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOTS = ("/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr/local", "/var")  # noqa: S108
-# In these even root's own files are searched: they are kept, sent away, or shown to people.
-ALWAYS = ("/var/log", "/var/cache/salt", "/var/lib/k8s-lifecycle", "/tmp", "/var/tmp")  # noqa: S108
 # Images' own files, Salt's programs, the packages' lists; Salt's own keys; journals, which journalctl reads.
 LEFT_OUT = {
     "/var/lib/containerd", "/run/containerd", "/opt/saltstack", "/var/lib/dpkg", "/etc/salt/pki",
@@ -26,13 +24,13 @@ LEFT_OUT = {
 }  # fmt: skip
 
 
-def files() -> Iterator[Path]:
+def files(roots: list[str], always: list[str]) -> Iterator[Path]:
     """Yield every file to be searched."""
-    for root in ROOTS:
+    for root in roots:
         for directory, names, found in os.walk(root):
             names[:] = [name for name in names if f"{directory}/{name}" not in LEFT_OUT]
             for path in (Path(directory, name) for name in found):
-                if is_regular(path) and (path.as_posix().startswith(ALWAYS) or for_everyone(path)):
+                if is_regular(path) and (path.as_posix().startswith(tuple(always)) or for_everyone(path)):
                     yield path
 
 
@@ -77,9 +75,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir="/run") as directory:
         needles, journal = Path(directory, "needles"), Path(directory, "journal")
         needles.write_text("\n".join(question["needles"]) + "\n")
-        with journal.open("wb") as into:
-            subprocess.run(["journalctl", "-o", "cat", "--all"], stdout=into, check=True)
-        paths = [*(path for path in files() if not path.is_relative_to(directory)), journal]
+        paths = [path for path in files(question["roots"], question["always"]) if path != needles]
+        if "/var" in question["roots"]:
+            with journal.open("wb") as into:
+                subprocess.run(["journalctl", "-o", "cat", "--all"], stdout=into, check=True)
+            paths.append(journal)
         for path, _ in grep(paths, "--fixed-strings", f"--file={needles}"):
             print(f"{path}: a private key")
         for path, said in grep(paths, "--extended-regexp", f"--regexp={question['token']}"):

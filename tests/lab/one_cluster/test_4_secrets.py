@@ -13,4 +13,5 @@ def test_the_witness_finds_what_is_planted(provisioned: dict[str, Any], witness:
 
 def test_no_secret_was_to_be_seen_anywhere(provisioned: dict[str, Any], witness: Witness) -> None:
     """Logs at debug level, job caches, the event bus, command lines, journals, and what everyone can read."""
-    assert witness.found() == []
+    found = witness.found()
+    assert not found, "\n".join(found)
