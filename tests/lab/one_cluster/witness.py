@@ -19,9 +19,9 @@ from lab_session import ROOT, Lab
 BODY = 40
 PYTHON = "/opt/saltstack/salt/bin/python3"
 SCRIPT = Path(__file__).with_name("search_server.py")
-ROOTS = ["/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr/local", "/var"]
+ROOTS = ["/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr/local", "/var"]  # noqa: S108
 # In these even root's own files are searched: they are kept, sent away, or shown to people.
-ALWAYS = ["/var/log", "/var/cache/salt", "/var/lib/k8s-lifecycle", "/tmp", "/var/tmp"]
+ALWAYS = ["/var/log", "/var/cache/salt", "/var/lib/k8s-lifecycle", "/tmp", "/var/tmp"]  # noqa: S108
 KEYS = """
 find /etc/kubernetes /var/lib/kubelet/pki -type f '(' -name '*.key' -o -name '*.pem' -o -name '*.conf' ')' \\
     -exec cat {} +
