@@ -1,8 +1,8 @@
 """Run on a server of the lab: look for secrets in logs, caches, journals and whatever everyone can read.
 
-Standard input, as JSON: roots (directories), always (those in which root's own files count, too), needles (parts
-of private keys), token (an extended regular expression), shapes (regular expressions that begin with literal
-text). One line for each finding, without the secret.
+Standard input, as JSON: roots (directories), always (those in which root's own files count, too), needles
+(parts of private keys), token (an extended regular expression), shapes (regular expressions that begin with
+literal text). One line for each finding, without the secret.
 """
 
 from __future__ import annotations
