@@ -103,7 +103,7 @@ def admit(fence: int) -> None:
         fencing.admit(fence)
 
 
-def release(cluster: str, holder: str) -> dict[str, bool]:
+def release(cluster: str, holder: str) -> dict[str, bool | None]:
     """Give the lock back, on this server and in the cluster's API, wherever this holder has it.
 
     cluster
@@ -111,8 +111,8 @@ def release(cluster: str, holder: str) -> dict[str, bool]:
     holder
         Who took it, in the words in which it was taken.
 
-    Returns where it was given back: ``server`` and ``lease``, each True or False. An API that does not answer
-    or refuses is no error; the lease expires by itself.
+    Returns where it was given back: ``server`` and ``lease``, each True or False; ``lease`` is None where the
+    API does not answer or refuses: that one expires by itself.
 
     Raises ValueError if the file of the lock is damaged.
 
@@ -122,10 +122,11 @@ def release(cluster: str, holder: str) -> dict[str, bool]:
 
         salt dc1-cp-1 k8s_lock.release dc1-prod 'provision 42 by ann@master'
     """
+    in_api: bool | None
     try:
         in_api = lease.release(Api.local(timeout=API_TIMEOUT), holder)
     except KubernetesError:
-        in_api = False
+        in_api = None
     return {"server": lock_file.release(cluster, holder), "lease": in_api}
 
 

@@ -3,6 +3,7 @@
 import pytest
 from simulator import fleet
 from simulator.fleet import MasterCrashError
+from simulator.modules import FUNCTIONS, k8s_lock
 from simulator.scenario import Datacenter, Shape, assert_converged
 from simulator.stage import Part, Stage
 
@@ -49,6 +50,26 @@ def test_run_again_at_once_on_the_master_that_knows_it_dead_a_run_takes_over(dat
     with pytest.raises(MasterCrashError):
         datacenter.provision(datacenter.fleet(dies=fleet.after(100)))
     datacenter.dead.add("run-1")
+    assert datacenter.provision().ok
+    assert_converged(datacenter)
+
+
+def test_a_lease_that_could_not_be_given_back_is_taken_over_at_once(datacenter, monkeypatch):
+    """No API answers when a run ends, as after a power cut that cost etcd its quorum for a moment."""
+    assert datacenter.provision().ok
+    datacenter.world.reinstall("w-1")
+    real = k8s_lock.release
+
+    def without_api(world, here, cluster, holder):
+        with monkeypatch.context() as patch:
+            patch.setattr(k8s_lock, "_lease", lambda *_: None)
+            return (yield from real(world, here, cluster, holder))
+
+    monkeypatch.setitem(FUNCTIONS, "k8s_lock.release", without_api)
+    assert datacenter.provision().ok
+    monkeypatch.setitem(FUNCTIONS, "k8s_lock.release", real)
+    assert datacenter.world.etcds[0].objects.lease.holder == "provision run-2 by sim"
+    datacenter.world.reinstall("w-2")
     assert datacenter.provision().ok
     assert_converged(datacenter)
 

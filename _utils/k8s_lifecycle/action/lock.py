@@ -31,11 +31,7 @@ def acquire(run: Run) -> Task:
     fence = run.facts.fence + 1
     run.keepers = [server for server in run.spec.control_plane.servers if server in run.facts.servers]
     run.lock_left = True
-    answers = yield _claims(run, fence)
-    if dead := {holder for holder, _, _ in _others(run, answers) if run.knows_dead(holder)}:
-        run.tell("takes_over", holders=sorted(dead))
-        yield [call for holder in dead for call in _releases(run, holder)]
-        answers = yield _claims(run, fence)
+    answers = yield from _claim(run, fence)
     if _held(run, answers):
         run.fence = fence
         run.tell("locked", fence=fence)
@@ -58,7 +54,7 @@ def keep(run: Run) -> Task:
             good = run.fleet.now()
             continue
         run.renewing = True
-        answers = yield _claims(run, run.fence)
+        answers = yield from _claim(run, run.fence)
         run.renewing = False
         if _held(run, answers):
             good = run.fleet.now()
@@ -75,8 +71,20 @@ def release(run: Run) -> Task:
     run.fence = 0
     while run.renewing:
         yield Sleep(0.2)
-    answers = yield _releases(run, run.holder)
-    run.lock_left = not all(answer.ok for answer in answers)
+    answers: list[Answer] = yield _releases(run, run.holder)
+    unseen = run.leased and all(answer.value["lease"] is None for answer in answers if answer.ok)
+    run.lock_left = unseen or not all(answer.ok for answer in answers)
+
+
+def _claim(run: Run, fence: int) -> Task:
+    """Claim the lock, once more after giving back that of runs known to be dead; return the answers."""
+    answers: list[Answer] = yield _claims(run, fence)
+    if dead := {holder for holder, _, _ in _others(run, answers) if run.knows_dead(holder)}:
+        run.tell("takes_over", holders=sorted(dead))
+        yield [call for holder in dead for call in _releases(run, holder)]
+        answers = yield _claims(run, fence)
+    run.leased = run.leased or any(answer.ok and answer.value["lease"] for answer in answers)
+    return answers
 
 
 def _releases(run: Run, holder: str) -> list[Call]:

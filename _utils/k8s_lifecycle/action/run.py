@@ -45,7 +45,8 @@ class Run:
     """What the steps of one run share.
 
     fence: the fencing number of the lock; 0 until it is held. keepers: the servers that keep the lock.
-    renewing: whether a renewal of it is under way. lock_left: whether a server may still have it.
+    renewing: whether a renewal of it is under way. lock_left: whether a server, or
+    the cluster's Lease, may still have it. leased: whether it was seen in a Lease.
     is_dead: whether the run of an id was one of this master and was cut off.
     companions: what goes on beside the run until it ends, such as a display that moves.
     code: which code a server must have. facts: the latest observation.
@@ -62,6 +63,7 @@ class Run:
     keepers: list[str] = field(default_factory=list)
     renewing: bool = False
     lock_left: bool = False
+    leased: bool = False
     is_dead: Callable[[str], bool] = lambda run: False
     companions: tuple[Callable[[], Task], ...] = ()
     code: str = field(default_factory=fingerprint)

@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from lab_session import ROOT, Lab, is_ready, wait_until
@@ -157,13 +156,16 @@ def test_interrupted(demo: Lab, witness: Witness, cut: Interruption) -> None:
     wait_until(f"the moment to cut off the {cut.name}", lambda: cut.when(demo), 120, every=0.05)
     cut.whom(demo, run)
     if cut.name == "control plane that votes already":
-        verbs = {step["verb"] for step in steps(demo.run("k8s.plan", CLUSTER, check=False), "dc1-cp-2")}
+        wait_until("the API to answer again", lambda: "wait_api" not in planned(demo, "dc1-cp-2"), 120)
+        verbs = planned(demo, "dc1-cp-2")
         assert "finish_join" in verbs
         assert not verbs & {"reset", "remove_learner", "remove_member"}
 
 
-def steps(plan: dict[str, Any], server: str) -> list[dict[str, Any]]:
-    return [step for wave in plan["waves"] for step in wave["steps"] if step["server"] == server]
+def planned(lab: Lab, server: str) -> set[str]:
+    """What the next provision would do with a server."""
+    plan = lab.run("k8s.plan", CLUSTER, check=False)
+    return {step["verb"] for wave in plan["waves"] for step in wave["steps"] if step["server"] == server}
 
 
 def test_of_two_runs_at_once_the_second_names_the_first(demo: Lab) -> None:

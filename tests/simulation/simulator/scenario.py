@@ -91,7 +91,10 @@ class Datacenter:
         """Carry out a run; whether the next one on this master knows of its death is the test's to say."""
         run = self._run(name, fleet)
         report = operate(run)
-        self.ended.append(run.holder)
+        if run.lock_left:
+            self.dead.add(run.id)
+        else:
+            self.ended.append(run.holder)
         return report
 
     def plan(self) -> Plan:

@@ -37,8 +37,10 @@ def acquire(world: World, here: Server, cluster: str, holder: str, fence: int, t
 def release(world: World, here: Server, cluster: str, holder: str) -> Steps:
     """Give the lock back wherever this run holds it."""
     yield world.seconds(0.2)
+    lease = _lease(world, here)
+    gave_back = lease is not None and lease.holder == holder
     _release(world, here, holder)
-    return {}
+    return {"server": True, "lease": None if lease is None else gave_back}
 
 
 def _release(world: World, here: Server, holder: str) -> None:
