@@ -17,10 +17,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# Images' own files, Salt's programs, the packages' lists; Salt's own keys; journals, which journalctl reads.
+# Images' own files, Salt's programs, the packages' lists; Salt's own keys; journals, which journalctl reads;
+# this checkout with all that is built in it.
 LEFT_OUT = {
     "/var/lib/containerd", "/run/containerd", "/opt/saltstack", "/var/lib/dpkg", "/etc/salt/pki",
-    "/var/log/journal", "/run/log/journal",
+    "/var/log/journal", "/run/log/journal", "/srv/k8s-lifecycle",
 }  # fmt: skip
 
 

@@ -169,7 +169,7 @@ def planned(lab: Lab, server: str) -> set[str]:
 
 
 def test_of_two_runs_at_once_the_second_names_the_first(demo: Lab) -> None:
-    run = started(demo, "settle dc1-w-1")
+    run = started(demo, "settle dc1-w-2")
     second = demo.run("k8s.provision", CLUSTER, check=False)
     said = run.communicate(timeout=ENDED)[0]
     assert run.returncode == 0, said

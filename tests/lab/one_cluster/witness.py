@@ -29,7 +29,7 @@ find /etc/kubernetes /var/lib/kubelet/pki -type f '(' -name '*.key' -o -name '*.
 PLANT = """
 umask 022
 cat /var/lib/kubelet/pki/kubelet-client-current.pem > /opt/planted
-echo abcdef.0123456789abcdef > /var/log/planted
+printf '%s.%s' abcdef 0123456789abcdef > /var/log/planted
 """
 
 TOKEN = r"(^|[^A-Za-z0-9_.])[a-z0-9]{6}\.[a-z0-9]{16}($|[^A-Za-z0-9_.])"  # noqa: S105 - what one looks like
