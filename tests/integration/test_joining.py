@@ -86,7 +86,7 @@ def test_it_asks_on_by_a_schedule_that_survives_a_restart(ask: Ask, newcomer: Sa
     scheduled = schedule_of(ask, newcomer)["k8s_join"]
     kept = Path(newcomer.config["conf_file"]).parent / "minion.d/_schedule.conf"
     assert (scheduled["function"], scheduled["seconds"], scheduled["splay"]) == ("cmd.run", 60, 30)
-    assert scheduled["job_args"][0].endswith(" k8s_node.ask")
+    assert scheduled["args"][0].endswith(" k8s_node.ask")
     assert "k8s_join" in kept.read_text()
 
 
