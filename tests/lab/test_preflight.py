@@ -21,12 +21,13 @@ FAULTS = {
         printf 'Filename Type Size Used Priority\\n/dev/sdb1 partition 1048572 0 -2\\n' > /run/swaps
         mount --bind /run/swaps /proc/swaps
         cd /opt/saltstack/salt/lib/python3.*/site-packages
-        printf 'import time\\n_now = time.time\\ntime.time = lambda: _now() - 90\\n' > sitecustomize.py
+        echo 'import time; time.time = lambda now=time.time: now() - 90' > slow_clock.pth
         systemctl restart salt-minion
     """,
     "dc1-w-1": """
-        mount -t tmpfs -o size=300m tmpfs /var/log
-        fallocate --length 290m /var/log/full
+        mkdir -p /var/lib/kubelet
+        mount -t tmpfs -o size=300m tmpfs /var/lib/kubelet
+        fallocate --length 290m /var/lib/kubelet/full
     """,
 }
 TWINS = ("dc1-w-1", "dc1-spare-1")
@@ -78,11 +79,11 @@ def report(spoiled: Lab, before: dict[str, str]) -> dict[str, Any]:
         ("dc1-cp-2", "swap is on (/dev/sdb1)"),
         ("dc1-cp-2", "behind the master's"),
         ("dc1-cp-3", "cannot be reached"),
-        ("dc1-w-1", "/var/log has 0.0 GiB free"),
+        ("dc1-w-1", "/var/lib/kubelet has 0.0 GiB free"),
         ("dc1-w-1", "is also that of dc1-spare-1"),
         ("dc1-spare-1", "is also that of dc1-w-1"),
-        ("dc1-cp-1", f"the apt repository lacks containerd {MISSING}"),
-        ("dc1-w-1", f"the apt repository lacks containerd {MISSING}"),
+        ("dc1-cp-1", f"the apt repository lacks containerd.io {MISSING}"),
+        ("dc1-w-1", f"the apt repository lacks containerd.io {MISSING}"),
     ],
 )
 def test_a_problem_is_named_with_its_server(report: dict[str, Any], server: str, words: str) -> None:
