@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
+# Two cores play all servers: a minion that is busy may need longer than Salt's five seconds to say so.
+PATIENTLY = ("--timeout=60",)
 
 
 class Lab:
@@ -56,7 +58,7 @@ class Lab:
 
     def salt(self, server: str, function: str, *words: str) -> Any:
         """Run an execution function on one server and return what it returned."""
-        done = self("salt", server, function, *words, "--out=json", "--static", check=False)
+        done = self("salt", server, function, *words, *PATIENTLY, "--out=json", "--static", check=False)
         said = done.stdout
         if server not in (found := json.loads(said[said.index("{") :]) if "{" in said else {}):
             pytest.fail(f"salt {server} {function}: {done.returncode}\n{said[-4000:]}\n{done.stderr[-4000:]}")
@@ -64,7 +66,8 @@ class Lab:
 
     def salts(self, servers: list[str], function: str, *words: str) -> dict[str, Any]:
         """Run an execution function on several servers at once and return what each returned."""
-        done = self("salt", "-L", ",".join(servers), function, *words, "--out=json", "--static", check=False)
+        targets = ("-L", ",".join(servers))
+        done = self("salt", *targets, function, *words, *PATIENTLY, "--out=json", "--static", check=False)
         found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
         return found
 
