@@ -85,14 +85,16 @@ def master(lab: Lab, run: Run) -> None:
     )
 
 
-def power(server: str) -> Callable[[Lab, Run], None]:
-    """A server's power is cut, and comes back."""
+def power(server: str, *, stays_off: bool = False) -> Callable[[Lab, Run], None]:
+    """A server's power is cut, and comes back: at once, or when the run has given it up."""
 
     def cut(lab: Lab, run: Run) -> None:
         lab("kill", server)
-        lab("start", server)
+        if not stays_off:
+            lab("start", server)
         said = run.communicate(timeout=ENDED)[0]
         assert run.returncode == 1, said
+        lab("start", server)
         wait_for_minion(lab, server)
 
     return cut
@@ -126,7 +128,6 @@ class Interruption:
     name: str = ""
 
 
-# Each leaves its step to be done again, but for the last ones: a kubeadm goes on without its run.
 INTERRUPTIONS = [
     Interruption(runner, "prepare dc1-cp-1", name="runner in prepare"),
     Interruption(power("dc1-cp-2"), "prepare dc1-cp-2", name="server in prepare"),
@@ -145,8 +146,11 @@ INTERRUPTIONS = [
         "control plane that votes already",
     ),
     Interruption(master, "join_control_plane dc1-cp-3", at_work("dc1-cp-3"), "master in join"),
-    Interruption(power("dc1-w-2"), "join_worker dc1-w-2", at_work("dc1-w-2"), "worker in join"),
-    Interruption(runner, "join_worker dc1-w-2", at_work("dc1-w-2"), "runner in join"),
+    # A worker joins within two seconds: off until the run has ended, so that it is not done in time all the same.
+    Interruption(
+        power("dc1-w-2", stays_off=True), "join_worker dc1-w-2", at_work("dc1-w-2"), "worker in join"
+    ),
+    Interruption(runner, "settle dc1-w-2", name="runner in settle"),
 ]
 
 
