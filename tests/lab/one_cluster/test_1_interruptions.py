@@ -146,7 +146,7 @@ INTERRUPTIONS = [
         "control plane that votes already",
     ),
     Interruption(master, "join_control_plane dc1-cp-3", at_work("dc1-cp-3"), "master in join"),
-    # A worker joins within two seconds: off until the run has ended, so that it is not done in time all the same.
+    # A worker joins within two seconds: it stays off until the run has given it up.
     Interruption(
         power("dc1-w-2", stays_off=True), "join_worker dc1-w-2", at_work("dc1-w-2"), "worker in join"
     ),
