@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from lab_session import ROOT, Lab, change_spec, own_layout
 
-pytestmark = pytest.mark.skip(reason="some of its planted faults were mended and not seen since")
-
 CLUSTER = "dc1-prod"
 MISSING = "2.3.99-1"
 SERVERS = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3", "dc1-w-1", "dc1-w-2", "dc1-spare-1"]
