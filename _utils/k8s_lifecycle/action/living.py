@@ -2,8 +2,8 @@
 
 A run keeps a file of its own locked (flock) while it lives, and removes it when it has given everything back.
 However else it ends, by an interrupt, a signal, a power cut, the kernel lets go of the file; so one that is
-there and not locked is proof. A run without a file here may be
-another master's: nothing is known of it, and its lock counts until it expires.
+there and not locked is proof. A run without a file here may be another master's: nothing is known of it, and
+its lock counts until it expires.
 """
 
 from __future__ import annotations

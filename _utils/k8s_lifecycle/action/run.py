@@ -45,8 +45,8 @@ class Run:
     """What the steps of one run share.
 
     fence: the fencing number of the lock; 0 until it is held. keepers: the servers that keep the lock.
-    renewing: whether a renewal of it is under way. lock_left: whether a server, or
-    the cluster's Lease, may still have it. leased: whether it was seen in a Lease.
+    renewing: whether a renewal of it is under way. leased: whether it was seen in the cluster's Lease.
+    lock_left: whether a server or the Lease may still have it.
     is_dead: whether the run of an id was one of this master and was cut off.
     companions: what goes on beside the run until it ends, such as a display that moves.
     code: which code a server must have. facts: the latest observation.

@@ -16,6 +16,7 @@ from k8s_lifecycle.decision import placement
 from k8s_lifecycle.decision.condition import Condition, condition
 from k8s_lifecycle.decision.peers import peers
 from k8s_lifecycle.decision.plan import Step
+from k8s_lifecycle.model.facts import Member
 from k8s_lifecycle.model.quorum import Act, prove
 from k8s_lifecycle.model.spec import Spec
 
@@ -110,8 +111,7 @@ def remove_learner(run: Run, step: Step) -> Task:
     """Remove a learner through a healthy member, look again, and reset its server."""
     member = yield from etcd_gate.member_of(run, step)
     if member and member.learner:
-        arguments = {"fence": run.fence, "name": member.name, "member_id": member.id}
-        yield from through_control_plane(run, "k8s_etcd.remove_member", arguments, avoid=step.server)
+        yield from _remove(run, step, member)
     yield from reset(run, step)
 
 
@@ -123,8 +123,7 @@ def remove_member(run: Run, step: Step) -> Task:
         proof = prove(members, Act.REMOVE, member.name)
         if not proof:
             raise Failure(step.server, "removing its etcd member", "; ".join(proof.reasons), RUN_AGAIN)
-        arguments = {"fence": run.fence, "name": member.name, "member_id": member.id}
-        yield from through_control_plane(run, "k8s_etcd.remove_member", arguments, avoid=step.server)
+        yield from _remove(run, step, member)
     yield from forget_node(run, step)
 
 
@@ -230,6 +229,12 @@ def _apply(run: Run, step: Step, sls: str, spec: Spec, timeout: float) -> Task:
     arguments = {"mods": sls, "pillar": {"k8s": pillar}, "queue": QUEUE}
     answer = yield Call(step.server, "state.apply", arguments, timeout)
     value_of(answer, f"state.apply {sls}", RUN_AGAIN)
+
+
+def _remove(run: Run, step: Step, member: Member) -> Task:
+    """Remove an etcd member through another one."""
+    arguments = {"fence": run.fence, "name": member.name, "member_id": member.id}
+    yield from through_control_plane(run, "k8s_etcd.remove_member", arguments, avoid=step.server)
 
 
 def _join(run: Run, step: Step) -> Task:

@@ -31,13 +31,14 @@ def peers(spec: Spec, facts: Facts) -> dict[str, str]:
 
 def updates(spec: Spec, facts: Facts, state: Mapping[str, Condition]) -> Wave:
     """Return who must be told of the others, one by one, before a new server carries the endpoint."""
+    wanted = peers(spec, facts)
     steps = [
         Step("update_endpoint", name, f"its endpoint does not know {', '.join(changed)} as it is now")
         for name, server in facts.servers.items()
         if name in spec.control_plane.servers
         and not server.bare
         and (server.endpoint or state[name] is Condition.MEMBER)
-        and (changed := _changed(peers(spec, facts), server))
+        and (changed := _changed(wanted, server))
     ]
     managed = endpoint.is_managed(spec, "control-plane")
     return Wave("endpoint, one by one", tuple(steps) if managed else ())
