@@ -122,13 +122,7 @@ def test_a_grain_makes_no_control_plane(site: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("victim", "server", "number"),
-    [
-        ("master", "dc2-w-4", 24),
-        pytest.param(
-            "dc2-w-5", "dc2-w-5", 25, marks=pytest.mark.skip(reason="passed once, slow once: to be timed")
-        ),
-    ],
+    ("victim", "server", "number"), [("master", "dc2-w-4", 24), ("dc2-w-5", "dc2-w-5", 25)]
 )
 def test_a_power_cut_in_the_middle_of_a_join_only_delays_it(
     site: Lab, victim: str, server: str, number: int
