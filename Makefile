@@ -3,6 +3,8 @@ VENV := build/venv
 PYTHON ?= python3
 LAB := lab/dc
 RUN := $(VENV)/bin
+# Of each kind, how many scenarios of faults by chance the simulation plays.
+SEEDS ?= 150
 KUBECTL := kubectl --kubeconfig /etc/kubernetes/admin.conf
 
 .PHONY: help check lint types unit simulation integration lab test bench demo demo-down docs
@@ -28,7 +30,7 @@ unit: $(VENV)/ready ## Pure logic and single functions
 	$(RUN)/pytest -q tests/unit
 
 simulation: $(VENV)/ready ## The real runner on a simulated fleet, killed at every event
-	$(RUN)/pytest -q tests/simulation
+	$(RUN)/pytest -q tests/simulation --seeds=$(SEEDS)
 
 integration: $(VENV)/ready ## A real Salt master and minions on loopback
 	$(RUN)/pytest -q tests/integration
@@ -36,6 +38,7 @@ integration: $(VENV)/ready ## A real Salt master and minions on loopback
 lab: $(VENV)/ready ## Real clusters on real servers: root, 2 cores, 24 GiB
 	$(RUN)/pytest -q -rs tests/lab
 
+test: SEEDS = 600
 test: check integration lab ## All of it, also on a fresh machine; in CI nothing is left out
 
 bench: $(VENV)/ready ## What provision costs over the bare commands, and a no-op over test.ping: build/bench.json

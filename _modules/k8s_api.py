@@ -38,7 +38,8 @@ def cluster_view() -> dict[str, Any]:
     nodes
         A list, each with name, ready, version, labels, taints (a list, each with key, effect and, if it has
         one, value), unschedulable, settled (what ``k8s_api.settle_node`` gave it: labels, a list of keys, and
-        taints, a list of keys with effects; None before that), and addresses (its internal ones).
+        taints, a list of keys with effects; None before that), hold (as in ``k8s_hold.take``; None where
+        nobody holds it), and addresses (its internal ones).
     cluster_configuration
         kubeadm's ClusterConfiguration as stored in the cluster; None where it is not.
     kubelet_configuration

@@ -79,12 +79,22 @@ def _status(data: Data) -> Iterator[str]:
             mark = " " if is_["ok"] else "!"
             node = f"{is_['node'] or '-':10} {is_['version'] or '-':10}"
             yield f"{mark} {server:20} {place:15} {node} {is_['server']}"
+            yield from _hold(is_)
         for member, state in cluster["etcd"].items():
             yield f"{' ' if state == 'voter' else '!'} {member:20} etcd {state}"
         if cluster["lock"]:
             yield f"  locked by {cluster['lock']}"
         for drift in cluster["drift"]:
             yield f"! drift: {drift}"
+
+
+def _hold(server: Data) -> Iterator[str]:
+    hold = server["hold"]
+    if hold:
+        who = f"{hold['who']}, run {hold['run']}" if hold["run"] else hold["who"]
+        yield f"  {'':20} held by {hold['operation']} until {hold['until']} ({who}): {hold['reason']}"
+    elif server["schedulable"] is False:
+        yield f"  {'':20} cordoned, held by nobody"
 
 
 def _verify(data: Data) -> Iterator[str]:

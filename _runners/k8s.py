@@ -16,17 +16,20 @@ from typing import Any
 
 from salt.utils.verify import valid_id
 
-from k8s_lifecycle.action import joins, living, operation, site, spool
+from k8s_lifecycle.action import drain as draining
+from k8s_lifecycle.action import holding, joins, living, operation, site, spool
 from k8s_lifecycle.action.journal import Journal
 from k8s_lifecycle.action.observe import read_facts
+from k8s_lifecycle.action.operation import Operation
 from k8s_lifecycle.action.progress import Progress
+from k8s_lifecycle.action.provision import provision as provisioning
 from k8s_lifecycle.action.run import Failure, Run, new_id, operator
 from k8s_lifecycle.action.salt_fleet import SaltFleet
 from k8s_lifecycle.action.scheduler import Scheduler
 from k8s_lifecycle.action.verify import verify_cluster
-from k8s_lifecycle.decision import provision as provisioning
 from k8s_lifecycle.decision.status import status as status_of
 from k8s_lifecycle.model import spec as specs
+from k8s_lifecycle.model.eviction import Options
 
 log = logging.getLogger(__name__)
 
@@ -167,8 +170,132 @@ def join(*servers: str, test: bool = False) -> dict[str, Any]:
     """
     cluster = joins.cluster_of(_catalogue(), SaltFleet(__opts__).known(), servers)
     if test:
-        return _planned(_run(cluster, "join"), only=servers)
+        return _planned(_run(cluster, "join"), provisioning(only=servers))
     return _carried(_run(cluster, "join", show=True), functools.partial(joins.carry_through, servers=servers))
+
+
+@_reports("run")
+def drain(
+    *servers: str,
+    reason: str = "maintenance",
+    timeout: float = 600,
+    hours: float = 24,
+    force: bool = False,
+    delete_emptydir_data: bool = False,
+    disable_eviction: bool = False,
+    grace_period: int = -1,
+    skip_wait_for_delete_timeout: int = 0,
+    test: bool = False,
+) -> dict[str, Any]:
+    """
+    Empty nodes of their pods, and keep them out of service until :py:func:`k8s.uncordon`.
+
+    All the nodes are held and cordoned first. Then their pods are evicted, each with its own grace period
+    and within its disruption budget; as many nodes of a pool at once as its ``max_unavailable``, control
+    planes one by one. A node that is not empty in time is given back as it was. Static pods and those of
+    DaemonSets stay.
+    https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/
+
+    servers
+        Minion ids, of one cluster.
+    reason
+        Why, for people. Default: ``maintenance``.
+    timeout
+        For how many seconds to try, for each node. Default: 600.
+    hours
+        For how long a drained node is kept held. Default: 24. It stays cordoned after that, too, but another
+        drain may take it over.
+    force
+        ``True``: evict also pods that nobody makes anew. Default: False, they are refused.
+    delete_emptydir_data
+        ``True``: evict also pods with an emptyDir volume, which is lost. Default: False, they are refused.
+    disable_eviction
+        ``True``: delete the pods, past their disruption budgets. Default: False.
+    grace_period
+        Seconds that each pod gets to end. Default: -1, its own.
+    skip_wait_for_delete_timeout
+        Do not wait for a pod that has been ending for so many seconds. Default: 0, wait for each; on a node
+        that cannot be reached 60.
+    test
+        ``True``: only show the plan: each pod, what becomes of it, and what its budget allows now.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.drain dc1-w-1 test=True
+        salt-run k8s.drain dc1-w-1 dc1-w-2 reason='a new disk' timeout=1800
+    """
+    options = Options(
+        force, delete_emptydir_data, disable_eviction, grace_period, skip_wait_for_delete_timeout
+    )
+    wanted = draining.Drain(servers, reason, timeout, hours * 3600, options)
+    return _on_nodes("drain", servers, draining.drain(wanted), test)
+
+
+@_reports("run")
+def uncordon(*servers: str, test: bool = False) -> dict[str, Any]:
+    """
+    Open nodes for pods: those that a drain has kept, or that are cordoned and held by nobody.
+
+    servers
+        Minion ids, of one cluster.
+    test
+        ``True``: only show the plan. Default: False.
+
+    It refuses a node that another operation holds, or under a run that is at work.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.uncordon dc1-w-1
+    """
+    return _on_nodes("uncordon", servers, holding.uncordon(servers), test)
+
+
+@_reports("run")
+def hold(*servers: str, reason: str, hours: float = 24, test: bool = False) -> dict[str, Any]:
+    """
+    Cordon nodes and keep every operation off them, until :py:func:`k8s.release`.
+
+    servers
+        Minion ids, of one cluster.
+    reason
+        Why, for people: who is refused is told it.
+    hours
+        For how long. Default: 24. After that the node stays cordoned, and somebody else may hold it.
+    test
+        ``True``: only show the plan. Default: False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.hold dc1-w-1 reason='memory errors, see ticket 42' hours=72
+    """
+    return _on_nodes("hold", servers, holding.hold(servers, reason, hours * 3600), test)
+
+
+@_reports("run")
+def release(*servers: str, force: bool = False, test: bool = False) -> dict[str, Any]:
+    """
+    Give the holds of nodes back, whoever took them. A node that was cordoned before stays cordoned.
+
+    servers
+        Minion ids, of one cluster.
+    force
+        ``True``: also where a run is at work, or may be. Default: False, that is refused.
+    test
+        ``True``: only show the plan. Default: False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.release dc1-w-1
+    """
+    return _on_nodes("release", servers, holding.release(servers, force=force), test)
 
 
 def ask_join(server: str) -> bool:
@@ -262,19 +389,26 @@ def _of_each(
 
 
 def _plan(cluster: str) -> dict[str, Any]:
-    return _planned(_run(cluster, "plan"))
+    return _planned(_run(cluster, "plan"), provisioning())
 
 
-def _planned(run: Run, only: Collection[str] | None = None) -> dict[str, Any]:
-    decide = functools.partial(provisioning.plan, run.spec, assignments=run.assignments, only=only)
-    found = operation.show(run, decide)
+def _planned(run: Run, wanted: Operation) -> dict[str, Any]:
+    found = operation.show(run, wanted)
     return {**found.to_dict(), "view": "plan", "retcode": _retcode(bool(found.refusals), found.converged)}
 
 
 def _provision(cluster: str) -> dict[str, Any]:
     run = _run(cluster, "provision", show=True)
-    decide = functools.partial(provisioning.plan, run.spec, assignments=run.assignments)
-    return _carried(run, functools.partial(operation.carry_through, decide=decide))
+    return _carried(run, functools.partial(operation.carry_through, operation=provisioning()))
+
+
+def _on_nodes(name: str, servers: Collection[str], wanted: Operation, test: bool) -> dict[str, Any]:
+    """Carry an operation on some nodes of one cluster through, or show its plan."""
+    cluster = site.cluster_of(_catalogue(), servers)
+    if test:
+        return _planned(_run(cluster, name, servers=servers), wanted)
+    run = _run(cluster, name, show=True, servers=servers)
+    return _carried(run, functools.partial(operation.carry_through, operation=wanted))
 
 
 def _verify(cluster: str) -> dict[str, Any]:
@@ -283,11 +417,11 @@ def _verify(cluster: str) -> dict[str, Any]:
     return {"cluster": cluster, "checks": checks, "retcode": 0 if all(check["ok"] for check in checks) else 1}
 
 
-def _run(cluster: str, name: str, show: bool = False) -> Run:
+def _run(cluster: str, name: str, show: bool = False, servers: Collection[str] = ()) -> Run:
     catalogue = _catalogue()
     spec = catalogue.spec(cluster)
     fleet = SaltFleet(__opts__)
-    ids = {*fleet.known(), *spec.control_plane.servers}
+    ids = {*fleet.known(), *spec.control_plane.servers, *servers}
     found = {server: catalogue.assignment(server) for server in sorted(ids)}
     assignments = {server: place for server, place in found.items() if place and place.cluster == cluster}
     is_dead = functools.partial(living.is_dead, site.runs(__opts__))
@@ -304,7 +438,7 @@ def _catalogue() -> specs.Catalogue:
 
 
 def _carried(run: Run, carry_through: Callable[[Run], operation.Report]) -> dict[str, Any]:
-    with living.alive(site.runs(__opts__), run.id, lambda: not run.lock_left):
+    with living.alive(site.runs(__opts__), run.id, lambda: not (run.lock_left or run.holding)):
         report = carry_through(run)
     retcode = 4 if report.locked_out else _retcode(bool(report.plan.refusals), report.ok)
     return {**report.to_dict(), "retcode": retcode}

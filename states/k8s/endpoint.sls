@@ -7,6 +7,12 @@
 {%- endif %}
 {%- set endpoint = salt['k8s_server.desired'](k8s)['endpoint'] %}
 {%- if endpoint %}
+{%- set bare = salt['k8s_server.bare']() %}
+{%- if bare %}
+
+include:
+  - k8s.packages
+{%- endif %}
 {%- set own = k8s['addresses'][grains['id']] %}
 
 k8s-haproxy-config:
@@ -18,6 +24,10 @@ k8s-haproxy-config:
         endpoint: {{ endpoint | json }}
         addresses: {{ k8s['addresses'] | json }}
     - check_cmd: /usr/sbin/haproxy -c -q -f
+{%- if bare %}
+    - require:
+      - pkg: k8s-packages
+{%- endif %}
 
 k8s-haproxy:
   k8s_server.service:

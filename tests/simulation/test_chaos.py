@@ -32,5 +32,5 @@ def test_whatever_happens_provision_ends_with_the_cluster(request):
     if seed is not None:
         play(seed)
         return
-    found = sweep.each(play, range(request.config.getoption("--seeds", default=300)))
+    found = sweep.each(play, range(request.config.getoption("--seeds", default=150)))
     sweep.assert_none(found, "pytest tests/simulation/test_chaos.py --seed SEED")

@@ -12,7 +12,8 @@ from simulator.modules import k8s_kubeadm
 from simulator.scenario import Datacenter, Shape, assert_converged
 from simulator.stage import Part, Stage
 
-from k8s_lifecycle.action import etcd_gate, lock, operation, steps
+from k8s_lifecycle.action import etcd_gate, lock, steps
+from k8s_lifecycle.action import provision as provisioning
 from k8s_lifecycle.action.run import Failure
 from k8s_lifecycle.decision import condition, provision
 from k8s_lifecycle.decision.condition import Condition
@@ -191,6 +192,6 @@ def test_a_step_that_no_plan_names(monkeypatch):
     def eager(run, step):
         yield from steps.forget_node(run, dataclasses.replace(step, server="w-1"))
 
-    monkeypatch.setattr(operation, "VERBS", {**operation.VERBS, "network_addon": eager})
+    monkeypatch.setattr(provisioning, "VERBS", {**provisioning.VERBS, "network_addon": eager})
     with pytest.raises(AssertionError, match="the plan does not name it"):
         Datacenter(Shape(1, 2)).provision()

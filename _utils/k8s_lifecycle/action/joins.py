@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Collection, Iterable
 
-from k8s_lifecycle.action import operation
+from k8s_lifecycle.action import operation, site
 from k8s_lifecycle.action.fleet import Answer, Call
+from k8s_lifecycle.action.provision import provision
 from k8s_lifecycle.action.run import Failure, Run
 from k8s_lifecycle.action.scheduler import Scheduler, Task
 from k8s_lifecycle.decision import joining
-from k8s_lifecycle.decision import provision as provisioning
 from k8s_lifecycle.decision.joining import Verdict
 from k8s_lifecycle.model.spec import Catalogue
 
@@ -49,11 +48,9 @@ def answer(catalogue: Catalogue, servers: Collection[str]) -> Task:
 
 def cluster_of(catalogue: Catalogue, known: Collection[str], servers: Iterable[str]) -> str:
     """Return the one cluster that all these servers are to join; raise a failure that says what is wrong."""
-    clusters = {server: _cluster_of(catalogue, known, server) for server in servers}
-    if len(set(clusters.values())) == 1:
-        return next(iter(clusters.values()))
-    said = ", ".join(f"{server} in {cluster}" for server, cluster in clusters.items()) or "no server named"
-    raise Failure("join", "finding the cluster", said, "name servers of one cluster")
+    for server in servers:
+        _may_join(catalogue, known, server)
+    return site.cluster_of(catalogue, servers)
 
 
 def carry_through(run: Run, servers: Collection[str]) -> operation.Report:
@@ -61,24 +58,19 @@ def carry_through(run: Run, servers: Collection[str]) -> operation.Report:
 
     They are not told of a run that could not begin because another one has the lock: it is tried again.
     """
-    decide = functools.partial(provisioning.plan, run.spec, assignments=run.assignments, only=servers)
-    report = operation.carry_through(run, decide)
+    report = operation.carry_through(run, provision(only=servers))
     if not report.locked_out:
         Scheduler(run.fleet).run(_tell_all(report, servers))
     return report
 
 
-def _cluster_of(catalogue: Catalogue, known: Collection[str], server: str) -> str:
+def _may_join(catalogue: Catalogue, known: Collection[str], server: str) -> None:
     place = catalogue.assignment(server)
-    if place is None:
-        said, remedy = f"no cluster in {catalogue.directory} names or allows it", "add it to a pool there"
-    elif place.role == "spare":
-        said, remedy = f"it is a spare of {place.cluster}", "put it into a pool"
-    elif server not in known:
+    if place and place.role == "spare":
+        raise Failure(server, "join", f"it is a spare of {place.cluster}", "put it into a pool")
+    if place and server not in known:
         said, remedy = "the master has no accepted key of it", "look at `salt-key --list-all`"
-    else:
-        return place.cluster
-    raise Failure(server, "join", said, remedy)
+        raise Failure(server, "join", said, remedy)
 
 
 def _tell_all(report: operation.Report, servers: Collection[str]) -> Task:

@@ -20,6 +20,7 @@ from k8s_lifecycle.model.quorum import majority
 
 SECONDS = 120
 RENEW_EVERY = 20
+RELEASED_WITHIN = 15  # where that is too short, the next run of this master gives it back
 
 
 class HeldError(Failure):
@@ -89,7 +90,7 @@ def _claim(run: Run, fence: int) -> Task:
 
 def _releases(run: Run, holder: str) -> list[Call]:
     arguments = {"cluster": run.spec.name, "holder": holder}
-    return [Call(server, "k8s_lock.release", arguments, 30) for server in run.keepers]
+    return [Call(server, "k8s_lock.release", arguments, RELEASED_WITHIN) for server in run.keepers]
 
 
 def _claims(run: Run, fence: int) -> list[Call]:

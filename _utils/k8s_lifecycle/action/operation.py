@@ -7,17 +7,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from k8s_lifecycle.action import lock
-from k8s_lifecycle.action.carry_out import Done, carry_out
-from k8s_lifecycle.action.observe import read_facts
+from k8s_lifecycle.action.carry_out import Done, Verbs, carry_out
 from k8s_lifecycle.action.run import Failure, Run
 from k8s_lifecycle.action.scheduler import Scheduler, Task
-from k8s_lifecycle.action.steps import VERBS
 from k8s_lifecycle.decision.plan import Plan
-from k8s_lifecycle.model.facts import Facts
 
 ROUNDS = 8
 
-Decide = Callable[[Facts], Plan]
+
+def _leave(run: Run) -> Task:
+    """Leave everything as it is."""
+    return
+    yield
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is special about an operation.
+
+    plan: looks at the servers and the cluster, and decides; its outcome is a `Plan`. verbs: what carries out
+    each step. leave: gives back what the run took and did not come to an end with. locks: whether it needs
+    the cluster's lock; False where each of its steps is one compare-and-set.
+    """
+
+    plan: Callable[[Run], Task]
+    verbs: Verbs
+    leave: Callable[[Run], Task] = _leave
+    locks: bool = True
 
 
 @dataclass
@@ -52,19 +68,19 @@ class Report:
         }
 
 
-def show(run: Run, decide: Decide) -> Plan:
+def show(run: Run, operation: Operation) -> Plan:
     """Return the plan that `carry_through` would begin with; nothing is changed or locked."""
-    plan: Plan = Scheduler(run.fleet).run(_plan(run, decide))
+    plan: Plan = Scheduler(run.fleet).run(_plan(run, operation))
     return plan
 
 
-def carry_through(run: Run, decide: Decide) -> Report:
+def carry_through(run: Run, operation: Operation) -> Report:
     """Carry an operation through under the cluster's lock; a failure becomes part of the report."""
     report = Report(run.id, run.operation, Plan(run.spec.name, run.operation))
     run.tell("begins", holder=run.holder, cluster=run.spec.name)
     try:
         beside = [lock.keep(run), *(companion() for companion in run.companions)]
-        Scheduler(run.fleet).run(_converge(run, decide, report), background=beside)
+        Scheduler(run.fleet).run(_converge(run, operation, report), background=beside)
     except Failure as failure:
         report.failure = str(failure)
         report.locked_out = isinstance(failure, lock.HeldError)
@@ -72,27 +88,44 @@ def carry_through(run: Run, decide: Decide) -> Report:
     return report
 
 
-def _converge(run: Run, decide: Decide, report: Report) -> Task:
+def _converge(run: Run, operation: Operation, report: Report) -> Task:
     """Plan without the lock; if there is something to do: lock, plan again, act, until nothing is left."""
-    report.plan = yield from _plan(run, decide)
+    report.plan = yield from _plan(run, operation)
     if not report.plan.waves:
         return
-    yield from lock.acquire(run)
-    report.plan = yield from _plan(run, decide)
+    if operation.locks:
+        yield from lock.acquire(run)
+    try:
+        yield from _act(run, operation, report)
+    except Failure as failure:
+        report.failure = str(failure)
+    yield from _given_back(run, operation, report)
+    if operation.locks:
+        yield from lock.release(run)
+
+
+def _act(run: Run, operation: Operation, report: Report) -> Task:
+    report.plan = yield from _plan(run, operation)
     for _ in range(ROUNDS):
         if not report.plan.waves:
-            break
-        done = yield from carry_out(run, report.plan, VERBS)
+            return
+        done = yield from carry_out(run, report.plan, operation.verbs)
         report.steps += done
         if any(result.failure for result in done):
-            break
-        report.plan = yield from _plan(run, decide)
-    else:
-        report.failure = f"still not converged after {ROUNDS} rounds; the steps left are in `k8s.plan`"
-    yield from lock.release(run)
+            return
+        report.plan = yield from _plan(run, operation)
+    report.failure = f"still not converged after {ROUNDS} rounds; the steps left are in `k8s.plan`"
 
 
-def _plan(run: Run, decide: Decide) -> Task:
-    plan = decide((yield from read_facts(run)))
+def _given_back(run: Run, operation: Operation, report: Report) -> Task:
+    """Leave the cluster tidy; where that fails, the report says it beside what went wrong before."""
+    try:
+        yield from operation.leave(run)
+    except Failure as failure:
+        report.failure = "; ".join(filter(None, [report.failure, str(failure)]))
+
+
+def _plan(run: Run, operation: Operation) -> Task:
+    plan = yield from operation.plan(run)
     run.tell("planned", plan=plan.to_dict())
     return plan

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from k8s_lifecycle.action.fleet import Answer, Call, Fleet, Outcome
@@ -46,8 +47,9 @@ class Run:
 
     fence: the fencing number of the lock; 0 until it is held. keepers: the servers that keep the lock.
     renewing: whether a renewal of it is under way. leased: whether it was seen in the cluster's Lease.
-    lock_left: whether a server or the Lease may still have it.
+    lock_left: whether a server or the Lease may still have it. holding: whether it may hold nodes.
     is_dead: whether the run of an id was one of this master and was cut off.
+    clock: the time of day, by which holds count.
     companions: what goes on beside the run until it ends, such as a display that moves.
     code: which code a server must have. facts: the latest observation.
     """
@@ -63,8 +65,10 @@ class Run:
     keepers: list[str] = field(default_factory=list)
     renewing: bool = False
     lock_left: bool = False
+    holding: bool = False
     leased: bool = False
     is_dead: Callable[[str], bool] = lambda run: False
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     companions: tuple[Callable[[], Task], ...] = ()
     code: str = field(default_factory=fingerprint)
     facts: Facts = field(default_factory=lambda: Facts({}))

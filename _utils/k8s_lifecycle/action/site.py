@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,23 @@ def catalogue(opts: Mapping[str, Any]) -> specs.Catalogue:
         "no ext_pillar k8s_clusters in the master's configuration",
         "add `ext_pillar: [{k8s_clusters: /srv/pillar/clusters}]` and restart the master",
     )
+
+
+def cluster_of(catalogue: specs.Catalogue, servers: Iterable[str]) -> str:
+    """Return the one cluster that all these servers belong to; raise a failure that says what is wrong."""
+    clusters = {server: _cluster_of(catalogue, server) for server in servers}
+    if len(set(clusters.values())) == 1:
+        return next(iter(clusters.values()))
+    said = ", ".join(f"{server} in {cluster}" for server, cluster in clusters.items()) or "no server named"
+    raise Failure("k8s", "finding the cluster", said, "name servers of one cluster, by their minion ids")
+
+
+def _cluster_of(catalogue: specs.Catalogue, server: str) -> str:
+    place = catalogue.assignment(server)
+    if place is None:
+        said = f"no cluster in {catalogue.directory} names or allows it"
+        raise Failure(server, "finding its cluster", said, "name a minion id, or add it to a pool there")
+    return place.cluster
 
 
 def journal(opts: Mapping[str, Any]) -> Path:

@@ -52,10 +52,14 @@ class UnknownKindError(KubernetesError):
 class RefusedError(KubernetesError):
     """The API server answered, and said no."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(
+        self, status: int, reason: str, message: str, causes: Mapping[str, str] | None = None
+    ) -> None:
+        """causes: the messages of the answer's details by the kind of cause."""
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.causes = causes or {}
 
 
 class NotFoundError(RefusedError):
@@ -138,10 +142,13 @@ class Api:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return self._request("PATCH", path, manifest, query, "application/apply-patch+yaml")
 
-    def delete(self, path: str, **query: str) -> bool:
-        """Delete an object, or what a query selects of a collection; return whether there was one."""
+    def delete(self, path: str, options: Mapping[str, Any] | None = None, **query: str) -> bool:
+        """Delete an object, or what a query selects of a collection; return whether there was one.
+
+        options: fields of DeleteOptions.
+        """
         try:
-            self._request("DELETE", path, {"propagationPolicy": "Background"}, query)
+            self._request("DELETE", path, {"propagationPolicy": "Background", **(options or {})}, query)
         except NotFoundError:
             return False
         return True
@@ -197,7 +204,10 @@ def _answer(request: str, status: int, content: bytes) -> Json:
     if status < HTTPStatus.MULTIPLE_CHOICES:
         return answer
     kind = _KINDS.get(status, RefusedError)
-    raise kind(status, answer.get("reason", ""), f"{request}: {answer.get('message') or f'HTTP {status}'}")
+    said = f"{request}: {answer.get('message') or f'HTTP {status}'}"
+    details = (answer.get("details") or {}).get("causes") or ()
+    causes = {one.get("reason", ""): one.get("message", "") for one in details}
+    raise kind(status, answer.get("reason", ""), said, causes)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,16 @@ from typing import Any
 
 import yaml
 
-from k8s_lifecycle.cluster import approver, bootstrap_token, dns, init_objects, lease, network_addon, nodes
+from k8s_lifecycle.cluster import (
+    approver,
+    bootstrap_token,
+    dns,
+    holds,
+    init_objects,
+    lease,
+    network_addon,
+    nodes,
+)
 from k8s_lifecycle.cluster.api import KUBERNETES_DIRECTORY, Api, ForbiddenError, Json, KubernetesError
 from k8s_lifecycle.cluster.etcd import Etcd, EtcdError
 from k8s_lifecycle.cluster.readiness import is_ready
@@ -99,6 +108,7 @@ def node(found: Json) -> dict[str, Any]:
         ],
         "unschedulable": spec.get("unschedulable", False),
         "settled": nodes.settled(found),
+        "hold": hold.to_dict() if (hold := holds.of(found)) else None,
         "addresses": [
             address["address"] for address in status.get("addresses", ()) if address["type"] == "InternalIP"
         ],

@@ -45,6 +45,7 @@ def _server(spec: Spec, facts: Facts, server: str, place: Assignment) -> dict[st
         "server": state.value,
         "node": None if found is None else "Ready" if found.ready else "NotReady",
         "schedulable": None if found is None else not found.unschedulable,
+        "hold": None if found is None or found.hold is None else found.hold.to_dict(),
         "version": found.version if found else None,
         "ok": state is expected and (place.role == "spare" or (found is not None and found.ready)),
     }

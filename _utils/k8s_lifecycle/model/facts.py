@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from k8s_lifecycle.model.hold import Hold
 from k8s_lifecycle.model.kubeadm_config import STARTUP_TAINT
 from k8s_lifecycle.model.versions import Version
 
@@ -44,7 +45,10 @@ class Settled:
 
 @dataclass(frozen=True)
 class Node:
-    """One Node object of the cluster. settled: what provision gave it; None before it did."""
+    """One Node object of the cluster. settled: what provision gave it; None before it did.
+
+    hold: who keeps it out of service.
+    """
 
     name: str
     ready: bool
@@ -53,6 +57,7 @@ class Node:
     taints: tuple[Mapping[str, str], ...] = ()
     unschedulable: bool = False
     settled: Settled | None = None
+    hold: Hold | None = None
 
     @property
     def starts_up(self) -> bool:
@@ -257,6 +262,7 @@ def _node(said: Mapping[str, Any]) -> Node:
         tuple(said["taints"]),
         said["unschedulable"],
         _settled(said["settled"]),
+        Hold(**said["hold"]) if said.get("hold") else None,
     )
 
 

@@ -25,12 +25,22 @@ def half_way(admin: Path = ADMIN) -> dict[str, str]:
 
 
 def finish() -> None:
-    """Configure what is unpacked, then install again what is not even that; configuration files stay."""
+    """Configure what is unpacked, then install again what is not even that; configuration files stay.
+
+    A package that was cut off while it was unpacked has to be installed again by name: apt's `--fix-broken`
+    sees nothing wrong with its dependencies and only tries to configure it, which dpkg refuses.
+    """
     quietly = ("env", "DEBIAN_FRONTEND=noninteractive")
     keep = ("--force-confdef", "--force-confold")
     # A package that cannot be configured yet, since it waits for one to be installed again, is apt's.
     output(*quietly, "dpkg", *keep, "--configure", "--pending", timeout=_TIMEOUT, accept=(0, 1))
-    if half_way():
+    if left := half_way():
         options = (f"--option=Dpkg::Options::={option}" for option in keep)
-        repair = ("--fix-broken", "--yes", "--no-install-recommends", "install")
-        output(*quietly, "apt-get", *options, *repair, timeout=_TIMEOUT)
+        repair = (
+            "--fix-broken",
+            "--reinstall",
+            "--yes",
+            "--no-install-recommends",
+            "--allow-change-held-packages",
+        )
+        output(*quietly, "apt-get", *options, *repair, "install", *sorted(left), timeout=_TIMEOUT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ def is_healthy(lab: Lab) -> bool:
 
 def test_and_nothing_at_all_is_changed(demo: Lab, provisioned: dict[str, Any]) -> None:
     """No file, process, container, nor object but leases, events and what kubelets say of their nodes."""
+    wait_until(
+        "kubelets and controllers of a new cluster to have written it all", lambda: is_still(demo), 120
+    )
     before, objects_before = all_traces(demo, SERVERS), objects(demo)
     for server in SERVERS:
         demo("exec", server, "--", "touch", "/run/before")
@@ -104,6 +108,13 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         for what in before.keys() | after.keys()
         if (what in before, before.get(what)) != (what in after, after.get(what))
     )
+
+
+def is_still(lab: Lab) -> bool:
+    """Whether nothing changes within some seconds though nobody does anything."""
+    before = objects(lab)
+    time.sleep(10)
+    return differences(before, objects(lab)) == []
 
 
 def objects(lab: Lab) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Servers that come back with an empty disk."""
+"""Servers that come back damaged, or with an empty disk."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from lab_session import Lab
 
 CLUSTER = "dc1-prod"
 CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
+
+
+def test_a_package_that_a_power_cut_left_half_unpacked_is_installed_again(
+    demo: Lab, provisioned: dict[str, Any]
+) -> None:
+    torn = "/^Package: conntrack$/,/^$/s/^Status: .*/Status: install reinstreq unpacked/"
+    demo("exec", "dc1-spare-1", "--", "sed", "-i", torn, "/var/lib/dpkg/status")
+    assert "conntrack" in demo("exec", "dc1-spare-1", "--", "dpkg", "--audit").stdout
+    states = demo.salt("dc1-spare-1", "state.apply", "k8s.server", "queue=True")
+    assert [state["__id__"] for state in states.values() if not state["result"]] == []
+    assert demo("exec", "dc1-spare-1", "--", "dpkg", "--audit").stdout == ""
 
 
 def test_the_first_control_plane_comes_back_with_an_empty_disk(

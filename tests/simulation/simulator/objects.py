@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from k8s_lifecycle.model.hold import Hold
 from k8s_lifecycle.model.kubeadm_config import STARTUP_TAINT
+from simulator.clock import FOREVER
 
 if TYPE_CHECKING:
     from simulator.server import Server
@@ -22,7 +24,10 @@ INIT_PHASES = (
 
 @dataclass(eq=False)
 class Node:
-    """One Node object. `checked`: a smoke check has passed on it. `settled`: what its pool gave it."""
+    """One Node object. `checked`: a smoke check has passed on it. `settled`: what its pool gave it.
+
+    unschedulable: whether it is cordoned. hold: who keeps it out of service.
+    """
 
     name: str
     server: Server
@@ -31,6 +36,27 @@ class Node:
     taints: set[str] = field(default_factory=set)
     checked: bool = False
     settled: dict[str, Any] | None = None
+    unschedulable: bool = False
+    hold: Hold | None = None
+
+
+@dataclass(eq=False)
+class Pod:
+    """A pod of a deployment. ready: when it becomes Ready; gone: when it has ended, once it is evicted."""
+
+    app: str
+    node: str
+    ready: float
+    gone: float = FOREVER
+
+
+@dataclass
+class App:
+    """A deployment with a disruption budget. grace: how long a pod of it takes to end."""
+
+    replicas: int
+    needed: int
+    grace: float = 5.0
 
 
 @dataclass(eq=False)
@@ -81,6 +107,8 @@ class Objects:
     requests: dict[str, Request] = field(default_factory=dict)
     recorded: set[str] = field(default_factory=set)
     lease: Lease = field(default_factory=Lease)
+    apps: dict[str, App] = field(default_factory=dict)
+    pods: list[Pod] = field(default_factory=list)
 
     @property
     def dns_crowded(self) -> bool:

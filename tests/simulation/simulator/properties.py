@@ -10,6 +10,7 @@ from typing import Any
 
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome
 from k8s_lifecycle.model.kubeadm_config import STARTUP_TAINT
+from simulator.clock import FOREVER
 from simulator.fleet import SimulatedFleet
 from simulator.server import UNREADABLE, Kubeadm
 from simulator.world import World
@@ -31,6 +32,9 @@ VERBS_OF: Mapping[str, set[str]] = {
     "k8s_api.settle_node": {"settle"},
     "k8s_api.smoke_check": {"settle"},
     "k8s_api.spread_dns": {"spread_dns"},
+    "k8s_hold.take": {"hold"},
+    "k8s_hold.keep": {"drain"},
+    "k8s_drain.evict": {"drain"},
 }
 READ_ONLY = {
     "k8s_server.facts",
@@ -39,6 +43,7 @@ READ_ONLY = {
     "k8s_etcd.members",
     "k8s_api.wait_ready",
     "k8s_node.waiting",
+    "k8s_drain.look",
 }
 HOUSEKEEPING = {
     "saltutil.sync_all",
@@ -46,6 +51,7 @@ HOUSEKEEPING = {
     "k8s_lock.release",
     "k8s_csr.approve_serving",
     "k8s_node.tell",
+    "k8s_hold.give_back",
 }
 ON_ANY = {"k8s_api.network_addon", "k8s_api.restrict_bootstrap", "k8s_api.spread_dns", "k8s_admission.revoke"}
 KUBEADM = {"k8s_kubeadm.init", "k8s_kubeadm.join", "k8s_kubeadm.finish_join", "k8s_kubeadm.reset"}
@@ -62,6 +68,7 @@ class Properties:
         self._gated: set[str] = set()
         self._in_service: set[str] = set()
         self._faults = 0
+        self.cordoned: set[str] = set()
         world.listeners.append(self._told)
         world.clock.after_changes.append(self.check)
 
@@ -81,6 +88,7 @@ class Properties:
         assert len(found) <= 1, f"several CAs are alive: {sorted(map(str, found))}"
         self._check_quorum()
         self._check_service()
+        self._check_budgets()
 
     def _check_quorum(self) -> None:
         before, self._quorum = self._quorum, [cluster.quorum for cluster in self._world.etcds]
@@ -106,6 +114,17 @@ class Properties:
         gone = self._in_service - serving
         assert not gone, f"{sorted(gone)} were taken out of service, and no fault did that"
         self._in_service = serving
+
+    def _check_budgets(self) -> None:
+        """What is evicted stays within the budgets, unless a fault takes more; a cordon has an owner."""
+        for cluster in self._world.etcds:
+            objects = cluster.objects
+            for name, app in objects.apps.items():
+                ending = [pod for pod in objects.pods if pod.app == name and pod.gone != FOREVER]
+                healthy = self._world.healthy(objects, name)
+                assert not ending or healthy >= app.needed or self._faults, f"{name} has only {healthy} pods"
+            alone = [node.name for node in objects.nodes.values() if node.unschedulable and not node.hold]
+            assert set(alone) <= self.cordoned, f"{alone} are cordoned, and nobody holds them"
 
     def _told(self, event: str, what: dict[str, Any]) -> None:
         handler = getattr(self, f"_on_{event}", None)
@@ -218,7 +237,13 @@ class RunProperties:
                 return [said["server"]]
             case "k8s_etcd.remove_member":
                 return [cluster.ever[said["member_id"]].id for cluster in self._world.etcds]
-            case "k8s_api.settle_node" | "k8s_api.delete_node":
+            case (
+                "k8s_api.settle_node"
+                | "k8s_api.delete_node"
+                | "k8s_hold.take"
+                | "k8s_hold.keep"
+                | "k8s_drain.evict"
+            ):
                 return [said["node"]]
             case "k8s_api.smoke_check":
                 return list(said["nodes"])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from k8s_lifecycle.action import drain as draining
 from k8s_lifecycle.action import joins, operation
 from k8s_lifecycle.action.operation import Report
+from k8s_lifecycle.action.provision import provision
 from k8s_lifecycle.action.run import Run
-from k8s_lifecycle.decision import provision as provisioning
 from k8s_lifecycle.decision.plan import Plan
-from k8s_lifecycle.model.facts import Facts
 from k8s_lifecycle.model.kubeadm_config import CONTROL_PLANE_TAINT
 from k8s_lifecycle.model.spec import Assignment, Spec
 from simulator import shapes
@@ -87,11 +87,18 @@ class Datacenter:
         """Do what `salt-run k8s.join` does."""
         return self.carry_through("join", fleet, lambda run: joins.carry_through(run, servers))
 
+    def drain(self, servers: Sequence[str], fleet: SimulatedFleet | None = None, **how: Any) -> Report:
+        """Do what `salt-run k8s.drain` does."""
+        wanted = draining.Drain(tuple(servers), "a new disk", **{"timeout": 600, "keep": 86400, **how})
+        return self.carry_through(
+            "drain", fleet or self.fleet(), lambda run: operation.carry_through(run, draining.drain(wanted))
+        )
+
     def carry_through(self, name: str, fleet: SimulatedFleet, operate: Callable[[Run], Report]) -> Report:
         """Carry out a run; whether the next one on this master knows of its death is the test's to say."""
         run = self._run(name, fleet)
         report = operate(run)
-        if run.lock_left:
+        if run.lock_left or run.holding:
             self.dead.add(run.id)
         else:
             self.ended.append(run.holder)
@@ -99,7 +106,7 @@ class Datacenter:
 
     def plan(self) -> Plan:
         """Do what `salt-run k8s.plan` does."""
-        return operation.show(self._run("plan", self.fleet()), self._decide)
+        return operation.show(self._run("plan", self.fleet()), provision())
 
     def outlive_locks(self) -> None:
         """Let time pass until the locks of dead runs have expired."""
@@ -140,14 +147,12 @@ class Datacenter:
             fleet,
             listeners=(watch.told,),
             is_dead=self.dead.__contains__,
+            clock=lambda: self.world.today,
             code="simulated",
         )
 
     def _provision(self, run: Run) -> Report:
-        return operation.carry_through(run, self._decide)
-
-    def _decide(self, facts: Facts) -> Plan:
-        return provisioning.plan(self.spec, facts, self.assignments)
+        return operation.carry_through(run, provision())
 
 
 def portrait(datacenter: Datacenter) -> dict[str, Any]:

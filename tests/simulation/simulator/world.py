@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -12,12 +13,14 @@ from k8s_lifecycle.model import addon, kubeadm_config
 from k8s_lifecycle.model.facts import CONTROL_PLANE_MANIFESTS
 from k8s_lifecycle.model.spec import Spec
 from simulator import kubelet
-from simulator.clock import Clock, SimulatedError, Steps
+from simulator.clock import FOREVER, Clock, SimulatedError, Steps
 from simulator.etcd import EtcdCluster
-from simulator.objects import Node, Objects
+from simulator.objects import App, Node, Objects, Pod
 from simulator.server import Disk, Server
 
 BOOT_SECONDS = 12.0
+POD_SECONDS = 3.0
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 NODE_GRACE_SECONDS = 50.0
 CONTROL_PLANE_TAINT = "node-role.kubernetes.io/control-plane"
 
@@ -203,6 +206,49 @@ class World:
     def etcd(self, ca: str | None) -> EtcdCluster | None:
         """Return the etcd cluster of an authority, if it has a quorum."""
         return next((cluster for cluster in self.etcds if cluster.ca == ca and cluster.quorum), None)
+
+    # -------------------------------------------------------------------- pods
+
+    @property
+    def today(self) -> datetime:
+        """The virtual time of day."""
+        return EPOCH + timedelta(seconds=self.now)
+
+    def deploy(self, name: str, app: App) -> None:
+        """Run so many pods of an app, and make one anew wherever one is gone."""
+        (cluster,) = self.etcds
+        cluster.objects.apps[name] = app
+        self.clock.spawn(self._controller(name))
+        self.clock.advance(POD_SECONDS + 2)
+
+    def pods_on(self, objects: Objects, node: str) -> list[Pod]:
+        """Return the pods of a node that have not ended."""
+        return [pod for pod in objects.pods if pod.node == node and pod.gone > self.now]
+
+    def healthy(self, objects: Objects, name: str) -> int:
+        """Return how many pods of an app are Ready and not ending."""
+        return sum(pod.app == name and pod.ready <= self.now and pod.gone == FOREVER for pod in objects.pods)
+
+    def allows_eviction(self, objects: Objects, pod: Pod) -> bool:
+        """Whether the budget of a pod's app allows its eviction now."""
+        return self.healthy(objects, pod.app) > objects.apps[pod.app].needed
+
+    def _controller(self, name: str) -> Steps:
+        """Keep the pods of an app at their number, on the open nodes with the fewest pods."""
+        while True:
+            for cluster in self.etcds:
+                objects = cluster.objects
+                objects.pods = [pod for pod in objects.pods if pod.gone > self.now]
+                have = sum(pod.app == name and pod.gone == FOREVER for pod in objects.pods)
+                places = [
+                    node.name
+                    for node in objects.nodes.values()
+                    if not node.taints and not node.unschedulable and self.ready(objects, node)
+                ]
+                if cluster.quorum and places and have < objects.apps[name].replicas:
+                    place = min(places, key=lambda node: (len(self.pods_on(objects, node)), node))
+                    objects.pods.append(Pod(name, place, self.now + POD_SECONDS))
+            yield 1.0
 
     # ------------------------------------------------------------------- nodes
 

@@ -73,7 +73,7 @@ def test_servers_of_one_cluster_are_joined(catalogue):
     ("servers", "said"),
     [
         ([], "no server named"),
-        (["x1"], "no cluster in .* names or allows it — add it to a pool there"),
+        (["x1"], "no cluster in .* names or allows it — name a minion id, or add it to a pool there"),
         (["s1"], "it is a spare of dc1-prod"),
         (["w9"], "no accepted key"),
     ],

@@ -45,6 +45,7 @@ class FakeApi:
         self._write("merge", path)
         self._check(path, patch.get("metadata", {}).get("resourceVersion"))
         self._store(path, _merged(self.objects[path], patch))
+        return self.get(path)
 
     def delete(self, path, **query):
         self._write("delete", path)
@@ -77,8 +78,8 @@ def _merged(base, patch):
     for key, value in patch.items():
         if value is None:
             merged.pop(key, None)
-        elif isinstance(value, dict) and isinstance(base.get(key), dict):
-            merged[key] = _merged(base[key], value)
+        elif isinstance(value, dict):
+            merged[key] = _merged(base.get(key) or {}, value)
         else:
             merged[key] = value
     return merged

@@ -150,7 +150,8 @@ def test_the_pools_kubelet_patch(compiled):
     assert patch["contents"] == "maxPods: 50\n"
 
 
-def test_the_runner_can_apply_the_endpoint_alone(compiled):
+def test_the_runner_can_apply_the_endpoint_of_a_member_alone(compiled, monkeypatch):
+    monkeypatch.setattr(kubernetes_files, "look", lambda: kubernetes_files_of(bare=False))
     states = compiled("k8s.endpoint", role="control-plane", pool=None, addresses=ADDRESSES)
     assert list(states) == [
         "k8s-haproxy-config",

@@ -116,7 +116,8 @@ def node(world: World, objects: Objects, name: str) -> dict[str, Any]:
         "version": found.version,
         "labels": dict(found.labels),
         "taints": [{"key": key, "effect": "NoSchedule"} for key in sorted(found.taints)],
-        "unschedulable": False,
+        "unschedulable": found.unschedulable,
+        "hold": found.hold.to_dict() if found.hold else None,
         "settled": found.settled,
         "addresses": [found.server.address],
     }
