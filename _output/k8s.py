@@ -103,5 +103,23 @@ def _verify(data: Data) -> Iterator[str]:
         yield f"{'ok  ' if check['ok'] else 'FAIL'} {check['what']:30} {check['detail']}"
 
 
-OF_ONE_CLUSTER = {"plan", "run", "verify"}
-VIEWS = {"validate": _validate, "plan": _plan, "run": _run, "status": _status, "verify": _verify}
+def _certificates(data: Data) -> Iterator[str]:
+    yield f"{data['cluster']}: {len(data['certificates'])} certificates, {len(data['warnings'])} warnings"
+    for row in data["certificates"]:
+        what = f"{row['name'] or row['subject']}{' (CA)' if row['authority'] else ''}"
+        yield f"  {row['expires']} {row['days']:8} d  {row['server']:20} {what:28} {row['where']}"
+    for warning in data["warnings"]:
+        yield f"! {warning}"
+    for server in data["external_ca"]:
+        yield f"  {server}: the CA's key is outside the cluster: certificates are renewed there"
+
+
+OF_ONE_CLUSTER = {"plan", "run", "verify", "certificates"}
+VIEWS = {
+    "validate": _validate,
+    "plan": _plan,
+    "run": _run,
+    "status": _status,
+    "verify": _verify,
+    "certificates": _certificates,
+}

@@ -16,6 +16,7 @@ from typing import Any
 
 from salt.utils.verify import valid_id
 
+from k8s_lifecycle.action import certificates as rotation
 from k8s_lifecycle.action import drain as draining
 from k8s_lifecycle.action import holding, joins, living, operation, site, spool
 from k8s_lifecycle.action.journal import Journal
@@ -27,8 +28,10 @@ from k8s_lifecycle.action.run import Failure, Run, new_id, operator
 from k8s_lifecycle.action.salt_fleet import SaltFleet
 from k8s_lifecycle.action.scheduler import Scheduler
 from k8s_lifecycle.action.verify import verify_cluster
+from k8s_lifecycle.decision.certificate_report import report
 from k8s_lifecycle.decision.status import status as status_of
 from k8s_lifecycle.model import spec as specs
+from k8s_lifecycle.model.certificates import DAY
 from k8s_lifecycle.model.eviction import Options
 
 log = logging.getLogger(__name__)
@@ -368,6 +371,72 @@ def verify(
     return _of_each(_verify, cluster, datacenter, environment)
 
 
+@_reports("certificates")
+def certificates(
+    cluster: str | None = None,
+    datacenter: str | None = None,
+    environment: str | None = None,
+    days: float = 30,
+) -> dict[str, Any]:
+    """
+    Show every certificate of every server: in files and kubeconfigs, of kubelets and CAs, and those served.
+
+    cluster, datacenter, environment
+        Narrow to a cluster, or to those of a datacenter or an environment; all of them if left out.
+    days
+        For how many days ahead an expiry is a warning. Default: 30.
+
+    What expires first comes first. ``--out=json`` has subject, issuer, SANs and fingerprint, too.
+
+    Exit code 0: nothing to warn of. 1: something expires soon or has expired, is not whole, is not in effect,
+    or a server did not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.certificates dc1-prod
+        salt-run k8s.certificates datacenter=dc1 days=60 --out=json
+    """
+    return _of_each(functools.partial(_certificates, days=days), cluster, datacenter, environment)
+
+
+@_reports("run")
+def rotate_certs(cluster: str, older_than: float = 24, test: bool = False) -> dict[str, Any]:
+    """
+    Renew the leaf certificates of a cluster's control planes, with the API serving all the while.
+
+    One control plane at a time: back-up, new certificates and kubeconfigs, each seen in effect;
+    kube-apiserver and etcd read theirs by themselves, kube-controller-manager and kube-scheduler are
+    restarted. Where something does not come back, those of before are put back and the others are not
+    touched. Then kubelets whose client certificate has expired get a new one; others renew theirs by
+    themselves.
+    https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-certs/
+
+    It also recovers a cluster whose leaf certificates have all expired. CAs are not renewed.
+
+    cluster
+        Its name.
+    older_than
+        Renew what is at least so many hours old. Default: 24, so that a run that was cut off can be repeated
+        and does not begin anew. What is not whole or expires soon is renewed whatever its age.
+    test
+        ``True``: only show the plan. Default: False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.rotate_certs dc1-prod test=True
+        salt-run k8s.rotate_certs dc1-prod
+    """
+    wanted = rotation.rotate(older_than * 3600)
+    if test:
+        return _planned(_run(cluster, "rotate_certs"), wanted)
+    run = _run(cluster, "rotate_certs", show=True)
+    return _carried(run, functools.partial(operation.carry_through, operation=wanted))
+
+
 def _of_each(
     report: Callable[[str], dict[str, Any]],
     cluster: str | None,
@@ -415,6 +484,14 @@ def _verify(cluster: str) -> dict[str, Any]:
     run = _run(cluster, "verify")
     checks = Scheduler(run.fleet).run(verify_cluster(run))
     return {"cluster": cluster, "checks": checks, "retcode": 0 if all(check["ok"] for check in checks) else 1}
+
+
+def _certificates(cluster: str, days: float) -> dict[str, Any]:
+    run = _run(cluster, "certificates")
+    pkis = Scheduler(run.fleet).run(rotation.read_pkis(run))
+    silent = sorted(run.assignments.keys() - pkis.keys())
+    found = report(pkis, silent, run.clock().timestamp(), days * DAY)
+    return {"cluster": cluster, **found, "retcode": 1 if found["warnings"] else 0}
 
 
 def _run(cluster: str, name: str, show: bool = False, servers: Collection[str] = ()) -> Run:

@@ -28,6 +28,9 @@ include:
 {%- endif %}
 {%- else %}
   - k8s.drift
+{%- if k8s['role'] == 'control-plane' %}
+  - k8s.certificates
+{%- endif %}
 {%- endif %}
 {%- if k8s['role'] == 'control-plane' %}
   - k8s.python_client

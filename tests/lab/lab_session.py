@@ -56,6 +56,26 @@ class Lab:
         config = ("--kubeconfig", "/etc/kubernetes/admin.conf")
         return self("exec", server, "--", "kubectl", *config, *words, check=check).stdout
 
+    def apply(self, server: str, *manifests: dict[str, Any]) -> None:
+        """Apply manifests with a control plane's own credentials."""
+        words = (
+            "exec",
+            server,
+            "--",
+            "kubectl",
+            "--kubeconfig",
+            "/etc/kubernetes/admin.conf",
+            "apply",
+            "-f",
+            "-",
+        )
+        given = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+        done = subprocess.run(
+            [ROOT / "lab/dc", *words], input=given, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            pytest.fail(f"kubectl apply: {done.stdout}\n{done.stderr}")
+
     def salt(self, server: str, function: str, *words: str) -> Any:
         """Run an execution function on one server and return what it returned."""
         done = self("salt", server, function, *words, *PATIENTLY, "--out=json", "--static", check=False)

@@ -42,6 +42,21 @@ def wait_until_votes(run: Run, step: Step) -> Task:
         yield Sleep(2)
 
 
+def wait_until_well(run: Run, step: Step) -> Task:
+    """Wait until the server's etcd member is healthy, with every certificate that it has now."""
+    node = run.spec.node_name(step.server)
+    deadline = run.fleet.now() + GROW_TIMEOUT
+    while True:
+        found = yield from members(run)
+        if any(member.name == node and member.healthy for member in found):
+            return
+        run.waits_for(step, f"etcd member {node} to be healthy")
+        if run.fleet.now() > deadline:
+            said = f"not healthy after {GROW_TIMEOUT} s"
+            raise Failure(step.server, "waiting for its etcd member", said, RUN_AGAIN)
+        yield Sleep(2)
+
+
 def member_of(run: Run, step: Step) -> Task:
     """Look for the server's etcd member through the others."""
     node, addresses = run.spec.node_name(step.server), run.seen(step.server).addresses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 from k8s_lifecycle.action import etcd_gate
@@ -89,13 +89,13 @@ def join_control_plane(run: Run, step: Step) -> Task:
     yield from etcd_gate.wait_until_whole(run, step)
     yield from _join(run, step)
     yield from etcd_gate.wait_until_votes(run, step)
-    yield from _ready(run, step)
+    yield from ready(run, step)
 
 
 def join_worker(run: Run, step: Step) -> Task:
     """Join one worker and see it Ready."""
     yield from _join(run, step)
-    yield from _ready(run, step)
+    yield from ready(run, step)
 
 
 def finish_join(run: Run, step: Step) -> Task:
@@ -104,7 +104,7 @@ def finish_join(run: Run, step: Step) -> Task:
     answer = yield run.change(step.server, "k8s_kubeadm.finish_join", KUBEADM_TIMEOUT, spec=spec.to_dict())
     yield from _judge(run, step, answer, "finishing its join")
     yield from etcd_gate.wait_until_votes(run, step)
-    yield from _ready(run, step)
+    yield from ready(run, step)
 
 
 def remove_learner(run: Run, step: Step) -> Task:
@@ -155,7 +155,7 @@ def settle(run: Run, step: Step) -> Task:
         "taints": placement.taints(run.spec, place),
     }
     yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": False})
-    yield from _verified(run, step, node)
+    yield from verified(run, step)
     run.waits_for(step, "a pod on it that resolves a Service name and reaches a pod on another node")
     yield from smoke_check(run, [node])
     yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": True})
@@ -239,6 +239,14 @@ def _remove(run: Run, step: Step, member: Member) -> Task:
 
 def _join(run: Run, step: Step) -> Task:
     """Admit one server and let it join: its key, a box sealed to that key, the join, the revocation."""
+    minted = yield from admit(run, step)
+    answer = yield run.change(step.server, "k8s_kubeadm.join", KUBEADM_TIMEOUT, box=minted["box"])
+    yield from revoke_used(run, step, minted)
+    yield from _judge(run, step, answer, "kubeadm join")
+
+
+def admit(run: Run, step: Step) -> Task:
+    """Let one server make its key, and a control plane mint an admission sealed to it; return that."""
     assignment = run.assignments[step.server]
     spec = run.spec.at_version(step.how["version"])
     opened = value_of(
@@ -258,12 +266,14 @@ def _join(run: Run, step: Step) -> Task:
         "addresses": opened["addresses"],
         "ttl": ADMISSION_SECONDS,
     }
-    minted = yield from through_control_plane(run, "k8s_admission.mint", admission, avoid=step.server)
-    answer = yield run.change(step.server, "k8s_kubeadm.join", KUBEADM_TIMEOUT, box=minted["box"])
-    with suppress(Failure):  # it expires, and the next plan revokes what is left: the join is what counts
+    return (yield from through_control_plane(run, "k8s_admission.mint", admission, avoid=step.server))
+
+
+def revoke_used(run: Run, step: Step, minted: Mapping[str, str]) -> Task:
+    """Revoke an admission once it was used, or was in vain."""
+    with suppress(Failure):  # it expires, and the next plan revokes what is left
         token = {"token_id": minted["token_id"]}
         yield from through_control_plane(run, "k8s_admission.revoke", token, avoid=step.server)
-    yield from _judge(run, step, answer, "kubeadm join")
 
 
 def _judge(run: Run, step: Step, answer: Answer, tried: str, becomes: Collection[Condition] = JOINED) -> Task:
@@ -278,7 +288,7 @@ def _judge(run: Run, step: Step, answer: Answer, tried: str, becomes: Collection
         raise Failure(step.server, tried, answer.error, f"the server {found.value}; {RUN_AGAIN}")
 
 
-def _ready(run: Run, step: Step) -> Task:
+def ready(run: Run, step: Step) -> Task:
     """Wait until the server's node is Ready."""
     node = run.spec.node_name(step.server)
     run.waits_for(step, f"node {node} to be Ready")
@@ -288,8 +298,9 @@ def _ready(run: Run, step: Step) -> Task:
         raise Failure(step.server, f"waiting {READY_TIMEOUT} s for its node to be Ready", why_not, RUN_AGAIN)
 
 
-def _verified(run: Run, step: Step, node: str) -> Task:
+def verified(run: Run, step: Step) -> Task:
     """Approve the kubelet's serving certificate, and see that the API server verifies it."""
+    node = run.spec.node_name(step.server)
     arguments = {"nodes": [node], "timeout": SERVING_TIMEOUT}
     said = yield from through_control_plane(run, "k8s_csr.approve_serving", arguments)
     if node in said["unverified"]:

@@ -23,12 +23,16 @@ class Member:
     learner: bool
     healthy: bool
     hosts: frozenset[str] = frozenset()
+    leader: bool = False
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> Member:
         """Return the member that `k8s_etcd.members` tells of."""
         hosts = {urlsplit(url).hostname or "" for url in said["peer_urls"]}
-        return cls(said["name"], said["id"], said["learner"], said["healthy"], frozenset(hosts))
+        name, number = said["name"], said["id"]
+        return cls(
+            name, number, said["learner"], said["healthy"], frozenset(hosts), said.get("leader", False)
+        )
 
     def is_of(self, node: str, addresses: Collection[str]) -> bool:
         """Whether this is the member of a server: by its name or, before it has one, by its address."""

@@ -200,6 +200,11 @@ INTERFACE = text("an interface name", r"[^\s/:]{1,15}", "eth0")
 KEY_SOURCE = url("http", "https", "salt", example="salt://k8s/files/apt.asc")
 LABEL_KEY = text("a label key", rf"({DNS_NAME}/)?{_QUALIFIED}", "example.com/disk")
 LABEL_VALUE = text("a label value", rf"({_QUALIFIED})?", "ssd (at most 63 letters, digits, '-', '_' and '.')")
+MAINTENANCE_WINDOW = text(
+    "a maintenance window",
+    r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d",
+    "Sun 02:00-04:00 (a day, and times in UTC)",
+)
 MINION = text(
     "a minion id",
     rf"(?=.{{1,63}}$)(?i:{DNS_NAME})",

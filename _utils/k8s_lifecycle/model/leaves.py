@@ -29,6 +29,12 @@ def differ(first: Any, second: Any) -> bool:
     return bool(_comparable(first) != _comparable(second))
 
 
+def seconds(duration: str) -> float:
+    """Return a duration as Go writes it, such as `8760h0m0s`, in seconds."""
+    parts = re.findall(rf"([\d.]+)({_UNITS})", duration)
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
 def _said_by(items: Sequence[Mapping[str, Any]], name: str) -> Any:
     """Return what the items of one name say: one argument's value, several, or a volume's fields."""
     said = [
@@ -40,8 +46,5 @@ def _said_by(items: Sequence[Mapping[str, Any]], name: str) -> Any:
 
 def _comparable(value: Any) -> Any:
     """Return a duration in seconds, since Go writes '60s' as '1m0s', and anything else as it is."""
-    if isinstance(value, str) and re.fullmatch(rf"([\d.]+({_UNITS}))+", value):
-        return sum(
-            float(number) * _SECONDS[unit] for number, unit in re.findall(rf"([\d.]+)({_UNITS})", value)
-        )
-    return value
+    is_duration = isinstance(value, str) and re.fullmatch(rf"([\d.]+({_UNITS}))+", value)
+    return seconds(value) if is_duration else value

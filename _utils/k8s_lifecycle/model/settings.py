@@ -5,12 +5,16 @@ docs/spec-reference.md is generated from these classes, so the texts here are wr
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 from k8s_lifecycle.model import kinds
 from k8s_lifecycle.model.schema import ListOf, MapOf, Section, plain, setting, settings
 from k8s_lifecycle.model.versions import Version
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAY_MINUTES = 24 * 60
 
 
 @settings
@@ -303,6 +307,31 @@ class Limits:
 
 
 @settings
+class Maintenance:
+    """When highstate may do by itself what is else an operator's to do."""
+
+    windows: tuple[str, ...] = setting(
+        ListOf(kinds.MAINTENANCE_WINDOW),
+        "When highstate renews leaf certificates that expire soon: a day of the week, and times in UTC; one "
+        "that ends before it begins ends on the next day. Never, if empty.",
+        default=(),
+    )
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether a window is open at this moment, in UTC."""
+        return any(_contains(window, now) for window in self.windows)
+
+
+def _contains(window: str, now: datetime) -> bool:
+    day, times = window.split(" ")
+    begins, ends = (int(time[:2]) * 60 + int(time[3:]) for time in times.split("-"))
+    length = (ends - begins) % DAY_MINUTES
+    since_monday = now.weekday() * DAY_MINUTES + now.hour * 60 + now.minute
+    begun_for = (since_monday - DAYS.index(day) * DAY_MINUTES - begins) % (7 * DAY_MINUTES)
+    return begun_for < length
+
+
+@settings
 class Spec:
     """What one cluster should be."""
 
@@ -364,6 +393,9 @@ class Spec:
     )
     limits: Limits = setting(
         Section(Limits), "How much may happen at once, and how much may fail.", default={}
+    )
+    maintenance: Maintenance = setting(
+        Section(Maintenance), "When highstate may do what is else an operator's to do.", default={}
     )
 
     @property

@@ -1,7 +1,7 @@
 """The processes of a server, from /proc."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,16 @@ VERBS = frozenset({"init", "join", "reset", "upgrade"})
 def names(proc: Path = PROC) -> frozenset[str]:
     """Return the names of all processes."""
     return frozenset(name for directory in _directories(proc) if (name := _read(directory / "comm").strip()))
+
+
+def started(wanted: Collection[str], proc: Path = PROC) -> dict[str, float]:
+    """Return when processes with these names started, as seconds since the epoch; of several the latest."""
+    found: dict[str, float] = {}
+    for directory in _directories(proc):
+        name = _read(directory / "comm").strip()
+        if name in wanted:
+            found[name] = max(found.get(name, 0.0), _started(directory, proc))
+    return found
 
 
 def kubeadm(proc: Path = PROC) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ KUBELET = Path("/var/lib/kubelet/pki")
 CLIENT_CERTIFICATE = "kubelet-client-current.pem"
 
 _AUTHORITIES = {"ca": "ca", "front-proxy-ca": "front-proxy-ca", "etcd-ca": "etcd/ca"}
-_CERTIFICATES = {
+CERTIFICATES = {
     "apiserver": ("apiserver", "ca"),
     "apiserver-kubelet-client": ("apiserver-kubelet-client", "ca"),
     "front-proxy-client": ("front-proxy-client", "front-proxy-ca"),
@@ -36,7 +36,7 @@ _CERTIFICATES = {
     "etcd-healthcheck-client": ("etcd/healthcheck-client", "etcd/ca"),
     "apiserver-etcd-client": ("apiserver-etcd-client", "etcd/ca"),
 }
-_KUBECONFIGS = ("admin", "super-admin", "controller-manager", "scheduler")
+KUBECONFIGS = ("admin", "super-admin", "controller-manager", "scheduler")
 _MANIFESTS = {
     "etcd/local": "etcd",
     "control-plane/apiserver": "kube-apiserver",
@@ -105,13 +105,23 @@ def renews_itself(root: Path = ROOT) -> bool:
     return "client-certificate" in user
 
 
+def signed(root: Path, base: str, issuer: str) -> bool:
+    """Whether a certificate and its key match, and this issuer of the cluster has signed it."""
+    return _Piece(base, _pair(root, base), partial(_signed, root, base, issuer)).state() is State.WHOLE
+
+
+def kubeconfig(root: Path, path: Path) -> bool:
+    """Whether a kubeconfig is whole, its certificate and key match, and the cluster's CA has signed it."""
+    return _Piece(path.name, (path,), partial(_kubeconfig, root, path)).state() is State.WHOLE
+
+
 def _pieces(root: Path, kubelet: Path) -> Iterator[_Piece]:
     for name, base in _AUTHORITIES.items():
         yield _Piece(f"certs/{name}", _pair(root, base), partial(_authority, root, base))
-    for name, (base, issuer) in _CERTIFICATES.items():
+    for name, (base, issuer) in CERTIFICATES.items():
         yield _Piece(f"certs/{name}", _pair(root, base), partial(_signed, root, base, issuer))
     yield _Piece("certs/sa", (root / "pki/sa.pub", root / "pki/sa.key"), partial(_service_account, root))
-    for name in _KUBECONFIGS:
+    for name in KUBECONFIGS:
         path = root / f"{name}.conf"
         yield _Piece(f"kubeconfig/{name}", (path,), partial(_kubeconfig, root, path))
     yield _Piece(

@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cuts
 import pytest
-from lab_session import ROOT, Lab, is_ready, wait_until
+from cuts import ENDED, Run
+from lab_session import Lab, is_ready, wait_until
 from witness import Witness
 
 CLUSTER = "dc1-prod"
 CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
 WORKERS = ["dc1-w-1", "dc1-w-2"]
-JOURNAL = f"build/lab/k8slab/servers/master/upper/var/cache/salt/master/k8s/journal/{CLUSTER}.jsonl"
-ENDED = 420
 MEMBERS = """
 cd /etc/kubernetes/pki/etcd
 curl --silent --max-time 2 --cacert ca.crt --cert server.crt --key server.key \\
     --data '{}' https://127.0.0.1:2379/v3/cluster/member/list
 """
-
-Run = subprocess.Popen[str]
-
-
-def events() -> list[tuple[str, str]]:
-    """Return what the journal has of the cluster's runs, read from the master's disk: event and step."""
-    journal = ROOT / JOURNAL
-    lines = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
-    return [(line["event"], line.get("step", "")) for line in lines]
-
-
-def started(lab: Lab, step: str) -> Run:
-    """Start a provision and return it once a step of it has started."""
-    before = len(events())
-    run = lab.start("salt-run", "k8s.provision", CLUSTER)
-
-    def has_started() -> bool:
-        if run.poll() is not None:
-            pytest.fail(f"it ended before {step}: {run.communicate()[0]}")
-        return ("starts", step) in events()[before:]
-
-    wait_until(f"{step} to start", has_started, ENDED, every=0.1)
-    return run
 
 
 def at_work(server: str) -> Callable[[Lab], bool]:
@@ -67,24 +41,6 @@ def has_asked_for_its_admission(lab: Lab) -> bool:
     return bool(found) and Path(f"/proc/{found[0]}/root/run/k8s-lifecycle/admission.key").exists()
 
 
-def runner(lab: Lab, run: Run) -> None:
-    """The process that provisions is killed."""
-    lab("exec", "master", "--", "pkill", "-KILL", "-f", "k8s.provision", check=False)
-    run.communicate(timeout=30)
-
-
-def master(lab: Lab, run: Run) -> None:
-    """The master's power is cut."""
-    lab("kill", "master")
-    run.communicate(timeout=30)
-    lab("start", "master")
-    wait_until(
-        "every minion is back",
-        lambda: lab("salt", "*", "test.ping", "-t", "5", check=False).returncode == 0,
-        120,
-    )
-
-
 def power(server: str, *, stays_off: bool = False) -> Callable[[Lab, Run], None]:
     """A server's power is cut, and comes back: at once, or when the run has given it up."""
 
@@ -95,27 +51,17 @@ def power(server: str, *, stays_off: bool = False) -> Callable[[Lab, Run], None]
         said = run.communicate(timeout=ENDED)[0]
         assert run.returncode == 1, said
         lab("start", server)
-        wait_for_minion(lab, server)
+        cuts.wait_for_minion(lab, server)
 
     return cut
 
 
 def minting_minion(lab: Lab, run: Run) -> None:
     """The minion of the only control plane that can mint is killed."""
-    for process in lab.processes("dc1-cp-1", "salt-minion"):
-        os.kill(process, signal.SIGKILL)
+    cuts.kill_minion(lab, "dc1-cp-1")
     said = run.communicate(timeout=ENDED)[0]
     assert run.returncode == 1, said
-    lab("exec", "dc1-cp-1", "--", "systemctl", "restart", "salt-minion")
-    wait_for_minion(lab, "dc1-cp-1")
-
-
-def wait_for_minion(lab: Lab, server: str) -> None:
-    wait_until(
-        f"the minion of {server} answers",
-        lambda: "True" in lab("salt", server, "test.ping", "-t", "5", check=False).stdout,
-        120,
-    )
+    cuts.restart_minion(lab, "dc1-cp-1")
 
 
 @dataclass(frozen=True)
@@ -129,10 +75,10 @@ class Interruption:
 
 
 INTERRUPTIONS = [
-    Interruption(runner, "prepare dc1-cp-1", name="runner in prepare"),
+    Interruption(cuts.runner, "prepare dc1-cp-1", name="runner in prepare"),
     Interruption(power("dc1-cp-2"), "prepare dc1-cp-2", name="server in prepare"),
     Interruption(power("dc1-cp-1"), "init dc1-cp-1", at_work("dc1-cp-1"), "server in init"),
-    Interruption(runner, "init dc1-cp-1", at_work("dc1-cp-1"), "runner in init"),
+    Interruption(cuts.runner, "init dc1-cp-1", at_work("dc1-cp-1"), "runner in init"),
     Interruption(
         power("dc1-cp-2"), "join_control_plane dc1-cp-2", at_work("dc1-cp-2"), "control plane in join"
     ),
@@ -145,18 +91,18 @@ INTERRUPTIONS = [
         votes_while_it_joins,
         "control plane that votes already",
     ),
-    Interruption(master, "join_control_plane dc1-cp-3", at_work("dc1-cp-3"), "master in join"),
+    Interruption(cuts.master, "join_control_plane dc1-cp-3", at_work("dc1-cp-3"), "master in join"),
     # A worker joins within two seconds: it stays off until the run has given it up.
     Interruption(
         power("dc1-w-2", stays_off=True), "join_worker dc1-w-2", at_work("dc1-w-2"), "worker in join"
     ),
-    Interruption(runner, "settle dc1-w-2", name="runner in settle"),
+    Interruption(cuts.runner, "settle dc1-w-2", name="runner in settle"),
 ]
 
 
 @pytest.mark.parametrize("cut", INTERRUPTIONS, ids=[cut.name for cut in INTERRUPTIONS])
 def test_interrupted(demo: Lab, witness: Witness, cut: Interruption) -> None:
-    run = started(demo, cut.step)
+    run = cuts.started(demo, cut.step, "k8s.provision", CLUSTER)
     wait_until(f"the moment to cut off the {cut.name}", lambda: cut.when(demo), 120, every=0.05)
     cut.whom(demo, run)
     if cut.name == "control plane that votes already":
@@ -173,7 +119,7 @@ def planned(lab: Lab, server: str) -> set[str]:
 
 
 def test_of_two_runs_at_once_the_second_names_the_first(demo: Lab) -> None:
-    run = started(demo, "settle dc1-w-2")
+    run = cuts.started(demo, "settle dc1-w-2", "k8s.provision", CLUSTER)
     second = demo.run("k8s.provision", CLUSTER, check=False)
     said = run.communicate(timeout=ENDED)[0]
     assert run.returncode == 0, said

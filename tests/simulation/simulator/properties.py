@@ -35,6 +35,9 @@ VERBS_OF: Mapping[str, set[str]] = {
     "k8s_hold.take": {"hold"},
     "k8s_hold.keep": {"drain"},
     "k8s_drain.evict": {"drain"},
+    "k8s_pki.renew": {"renew"},
+    "k8s_pki.restart": {"renew", "restart"},
+    "k8s_pki.put_back": {"renew"},
 }
 READ_ONLY = {
     "k8s_server.facts",
@@ -44,6 +47,8 @@ READ_ONLY = {
     "k8s_api.wait_ready",
     "k8s_node.waiting",
     "k8s_drain.look",
+    "k8s_pki.report",
+    "k8s_pki.wait_served",
 }
 HOUSEKEEPING = {
     "saltutil.sync_all",
@@ -69,6 +74,7 @@ class Properties:
         self._in_service: set[str] = set()
         self._faults = 0
         self.cordoned: set[str] = set()
+        self.disturbed = False
         world.listeners.append(self._told)
         world.clock.after_changes.append(self.check)
 
@@ -171,6 +177,12 @@ class Properties:
     def _on_approved(self, node: str, token: Any) -> None:
         assert token.node == node, f"the admission of {token.node} was used by {node}"
         assert not token.used_by, f"the admission of {token.node} was used twice"
+
+    def _on_renews(self, server: str) -> None:
+        others = [other.id for other in self._world.servers.values() if other.id != server and other.in_flux]
+        assert not others or self.disturbed, (
+            f"{server} is renewed while {others} run with certificates from before"
+        )
 
     def _on_package_changed(self, server: str, bare: bool) -> None:
         assert bare, f"the packages of the member {server} were changed"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from k8s_lifecycle.action import certificates, joins, operation
 from k8s_lifecycle.action import drain as draining
-from k8s_lifecycle.action import joins, operation
 from k8s_lifecycle.action.operation import Report
 from k8s_lifecycle.action.provision import provision
 from k8s_lifecycle.action.run import Run
@@ -92,6 +92,14 @@ class Datacenter:
         wanted = draining.Drain(tuple(servers), "a new disk", **{"timeout": 600, "keep": 86400, **how})
         return self.carry_through(
             "drain", fleet or self.fleet(), lambda run: operation.carry_through(run, draining.drain(wanted))
+        )
+
+    def rotate(self, fleet: SimulatedFleet | None = None, older_than: float = 1800) -> Report:
+        """Do what `salt-run k8s.rotate_certs` does."""
+        return self.carry_through(
+            "rotate_certs",
+            fleet or self.fleet(),
+            lambda run: operation.carry_through(run, certificates.rotate(older_than)),
         )
 
     def carry_through(self, name: str, fleet: SimulatedFleet, operate: Callable[[Run], Report]) -> Report:

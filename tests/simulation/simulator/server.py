@@ -24,6 +24,20 @@ class Ask:
 
 
 @dataclass
+class Leaves:
+    """The leaf certificates of a control plane. issued: when. staged: whether newer ones lie ready.
+
+    mixed: whether some of those are put into place already, and others are not. backups: when those were
+    issued that were kept, by the name of the back-up.
+    """
+
+    issued: float = 0.0
+    staged: float | None = None
+    mixed: bool = False
+    backups: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
 class Disk:
     """What survives a power cut.
 
@@ -48,6 +62,7 @@ class Disk:
     lock: dict[str, Any] | None = None
     endpoint: dict[str, str] | None = None
     ask: Ask | None = None
+    leaves: Leaves = field(default_factory=Leaves)
 
     @property
     def pods(self) -> set[str]:
@@ -104,6 +119,16 @@ class Server:
     kubeadm: Kubeadm | None = None
     admission_key: str | None = None
     written: dict[str, float] = field(default_factory=dict)
+    shown: float = 0.0
+    components_started: float = 0.0
+    refuses_to_start: bool = False
+
+    @property
+    def in_flux(self) -> bool:
+        """Whether not all that runs here runs with the certificates that are in place."""
+        leaves = self.disk.leaves
+        stale = leaves.issued not in (0.0, self.shown) or self.components_started < leaves.issued
+        return leaves.mixed or stale
 
     @property
     def hears(self) -> bool:

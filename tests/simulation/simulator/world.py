@@ -157,6 +157,7 @@ class World:
         yield BOOT_SECONDS
         server.powered = True
         server.boots += 1
+        server.shown, server.components_started = server.disk.leaves.issued, self.now
         self.start_kubelet(server)
         self.tell("booted", server=server.id)
 

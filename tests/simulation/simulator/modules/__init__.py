@@ -14,6 +14,7 @@ from simulator.modules import (
     k8s_kubeadm,
     k8s_lock,
     k8s_node,
+    k8s_pki,
     k8s_server,
 )
 
@@ -27,6 +28,7 @@ FUNCTIONS: Mapping[str, Function] = {
     **k8s_api.FUNCTIONS,
     **k8s_hold.FUNCTIONS,
     **k8s_drain.FUNCTIONS,
+    **k8s_pki.FUNCTIONS,
     **k8s_lock.FUNCTIONS,
     **k8s_node.FUNCTIONS,
 }

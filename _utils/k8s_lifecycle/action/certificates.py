@@ -1,0 +1,146 @@
+"""Certificates: reported for every server, and rotated with the API serving all the while."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from k8s_lifecycle.action import etcd_gate, steps
+from k8s_lifecycle.action.fleet import Answer, Call
+from k8s_lifecycle.action.observe import read_facts
+from k8s_lifecycle.action.operation import Operation
+from k8s_lifecycle.action.run import RUN_AGAIN, Failure, Run, value_of
+from k8s_lifecycle.action.scheduler import Task
+from k8s_lifecycle.decision import certificates as decision
+from k8s_lifecycle.decision.plan import Step
+from k8s_lifecycle.model.certificates import READ_ONCE, Pki
+from k8s_lifecycle.model.quorum import Act, prove
+from k8s_lifecycle.model.quorum import Answer as Proven
+
+REPORT_TIMEOUT = 45
+RENEW_TIMEOUT = 180
+SERVED_TIMEOUT = 90
+RESTART_TIMEOUT = 165
+# What shows a port's certificate, and is restarted where it does not read a new one by itself.
+BEHIND = {"port 6443": "kube-apiserver", "port 2379": "etcd", "port 2380": "etcd"}
+
+
+def rotate(older_than: float) -> Operation:
+    """Return the operation. older_than: the age in seconds from which a certificate is renewed."""
+    verbs = {
+        "renew": renew,
+        "restart": take_effect,
+        "recover": recover,
+        "renew_kubelet": renew_kubelet,
+    }
+    return Operation(partial(_plan, older_than), verbs)
+
+
+def read_pkis(run: Run) -> Task:
+    """Ask every server of the cluster for its certificates at once; those that answer are returned."""
+    answers: list[Answer] = yield [
+        Call(server, "k8s_pki.report", {}, REPORT_TIMEOUT) for server in run.assignments
+    ]
+    return {answer.server: Pki.read(answer.value) for answer in answers if answer.ok}
+
+
+def renew(run: Run, step: Step) -> Task:
+    """Renew a control plane's certificates, see each in effect, or put those of before back."""
+    backup = yield from _renewed(run, step)
+    try:
+        yield from take_effect(run, step)
+    except Failure as failure:
+        back = yield from _put_back(run, step, backup)
+        raise Failure(step.server, failure.tried, f"{failure.said}; {back}", failure.remedy) from failure
+
+
+def take_effect(run: Run, step: Step) -> Task:
+    """See that every port shows its new certificate, restart what reads its own once, and etcd well."""
+    yield from _served(run, step)
+    run.waits_for(step, f"{', '.join(READ_ONCE)} to run with the new certificates")
+    yield from _restart(run, step, list(READ_ONCE))
+    yield from etcd_gate.wait_until_well(run, step)
+
+
+def recover(run: Run, step: Step) -> Task:
+    """Renew a control plane that can talk to nobody, its kubelet too; start what has given up meanwhile."""
+    pki = Pki.read((yield from _report(run, step)))
+    if pki.kubelet_expired(run.clock().timestamp()):
+        yield from _renew_own_kubelet(run, step)
+    if step.how["renew"]:
+        yield from _renewed(run, step)
+    pki = Pki.read((yield from _report(run, step)))
+    ports = {BEHIND[where] for where in pki.stale() if where in BEHIND}
+    yield from _restart(run, step, sorted({*READ_ONCE, "kube-apiserver", *ports}))
+
+
+def renew_kubelet(run: Run, step: Step) -> Task:
+    """Give a kubelet a new certificate in place of an expired one: from the CA here, or by an admission."""
+    if step.server in run.spec.control_plane.servers:
+        yield from _renew_own_kubelet(run, step)
+        yield from steps.ready(run, step)
+    else:
+        minted = yield from steps.admit(run, step)
+        answer = yield run.change(step.server, "k8s_pki.renew_kubelet", RENEW_TIMEOUT, box=minted["box"])
+        value_of(answer, "renewing its kubelet's certificate", RUN_AGAIN)
+        yield from steps.ready(run, step)
+        yield from steps.revoke_used(run, step, minted)
+    yield from steps.verified(run, step)
+
+
+def _plan(older_than: float, run: Run) -> Task:
+    facts = yield from read_facts(run, run.spec.control_plane.servers)
+    pkis = yield from read_pkis(run)
+    return decision.plan(run.spec, facts, pkis, decision.Wanted(run.clock().timestamp(), older_than))
+
+
+def _report(run: Run, step: Step) -> Task:
+    answer = yield Call(step.server, "k8s_pki.report", {}, REPORT_TIMEOUT)
+    return value_of(answer, "reading its certificates", RUN_AGAIN)
+
+
+def _renewed(run: Run, step: Step) -> Task:
+    """Renew the files; return the name of the back-up."""
+    spec = run.spec.at_version(step.how["version"])
+    answer = yield run.change(step.server, "k8s_pki.renew", RENEW_TIMEOUT, spec=spec.to_dict())
+    said: dict[str, Any] = value_of(answer, "renewing its certificates", RUN_AGAIN)
+    return said["backup"]
+
+
+def _renew_own_kubelet(run: Run, step: Step) -> Task:
+    spec = run.spec.at_version(step.how["version"])
+    answer = yield run.change(step.server, "k8s_pki.renew_kubelet", RENEW_TIMEOUT, spec=spec.to_dict())
+    value_of(answer, "renewing its kubelet's certificate", RUN_AGAIN)
+
+
+def _served(run: Run, step: Step) -> Task:
+    """Wait until the ports show the new certificates; restart, behind the quorum proof, what does not."""
+    run.waits_for(step, "its ports to show the new certificates")
+    arguments = {"timeout": SERVED_TIMEOUT}
+    answer = yield Call(step.server, "k8s_pki.wait_served", arguments, SERVED_TIMEOUT + 45)
+    left = value_of(answer, "waiting for its ports to show the new certificates", RUN_AGAIN)
+    components = sorted({component for port, component in BEHIND.items() if any(port in one for one in left)})
+    if components:
+        yield from _prove(run, step)
+        yield from _restart(run, step, components)
+
+
+def _prove(run: Run, step: Step) -> Task:
+    members = yield from etcd_gate.members(run)
+    proof = prove(members, Act.STOP, run.spec.node_name(step.server))
+    if proof.answer is Proven.NO:
+        raise Failure(step.server, "restarting it for its certificates", "; ".join(proof.reasons), RUN_AGAIN)
+
+
+def _restart(run: Run, step: Step, components: list[str]) -> Task:
+    answer = yield run.change(step.server, "k8s_pki.restart", RESTART_TIMEOUT, components=components)
+    value_of(answer, f"restarting {', '.join(components)}", RUN_AGAIN)
+
+
+def _put_back(run: Run, step: Step, backup: str) -> Task:
+    """Put the certificates of before back; return what became of it, for people."""
+    answer: Answer = yield run.change(step.server, "k8s_pki.put_back", RESTART_TIMEOUT, backup=backup)
+    if not answer.ok:
+        return f"and the certificates of before could not be put back: {answer.error}"
+    failed = answer.value["failed"]
+    return f"the certificates of before are back{f', but {failed}' if failed else ''}"

@@ -1,0 +1,70 @@
+"""Static pods of a control plane server: restarted by a change of their manifest, and waited for."""
+
+from __future__ import annotations
+
+import ssl
+import time
+import urllib.request
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from k8s_lifecycle.errors import HostError
+from k8s_lifecycle.server import certificates, durable, remains
+
+RESTARTED = "k8s-lifecycle/restarted"
+HEALTH = {
+    "kube-apiserver": "https://127.0.0.1:6443/readyz",
+    "kube-controller-manager": "https://127.0.0.1:10257/healthz",
+    "kube-scheduler": "https://127.0.0.1:10259/healthz",
+    "etcd": "http://127.0.0.1:2381/health",
+}
+_POLL = 0.5
+
+
+def restart(components: Collection[str], timeout: float) -> None:
+    """Restart components and wait until each runs anew and is healthy."""
+    before = certificates.started()
+    for component in components:
+        _touch(remains.ROOT / f"manifests/{component}.yaml")
+    deadline = time.monotonic() + timeout
+    for component in components:
+        _wait(component, before.get(component, 0.0), deadline, timeout)
+
+
+def healthy(component: str) -> bool:
+    """Whether a component on this server says that it is healthy."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # they sign their own certificates
+    try:
+        with urllib.request.urlopen(HEALTH[component], timeout=3, context=context) as answer:  # noqa: S310
+            return bool(answer.status == 200)  # noqa: PLR2004
+    except OSError:
+        return False
+
+
+def _touch(path: Path) -> None:
+    """Change an annotation of a manifest, in one write: the kubelet replaces the pod.
+
+    A manifest that is moved away and back may be seen as one that never went.
+    """
+    content = yaml.safe_load(path.read_text())
+    now = datetime.now(UTC).isoformat()
+    content["metadata"].setdefault("annotations", {})[RESTARTED] = now
+    durable.write(path, yaml.safe_dump(content, sort_keys=False))
+
+
+def _wait(component: str, before: float, deadline: float, timeout: float) -> None:
+    while True:
+        since = certificates.started().get(component)
+        if since is not None and since > before and healthy(component):
+            return
+        if time.monotonic() > deadline:
+            state = "it was not started anew" if since is None or since <= before else "it is not healthy"
+            raise HostError(
+                f"{component} did not come back within {timeout:.0f} s: {state} — look at `crictl ps -a`, "
+                f"/var/log/pods/kube-system_{component}-* and `journalctl -u kubelet` there"
+            )
+        time.sleep(_POLL)

@@ -1,0 +1,75 @@
+"""Runs that are cut off in the middle: by a kill of the runner, the master's power, a minion's end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from lab_session import ROOT, Lab, wait_until
+
+JOURNAL = "build/lab/k8slab/servers/master/upper/var/cache/salt/master/k8s/journal/dc1-prod.jsonl"
+ENDED = 420
+
+Run = subprocess.Popen[str]
+
+
+def events() -> list[tuple[str, str]]:
+    """Return what the journal has of the cluster's runs, read from the master's disk: event and step."""
+    journal = ROOT / JOURNAL
+    lines = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+    return [(line["event"], line.get("step", "")) for line in lines]
+
+
+def started(lab: Lab, step: str, *command: str) -> Run:
+    """Start a run on dc1-prod and return it once a step of it has started."""
+    before = len(events())
+    run = lab.start("salt-run", *command)
+
+    def has_started() -> bool:
+        if run.poll() is not None:
+            pytest.fail(f"it ended before {step}: {run.communicate()[0]}")
+        return ("starts", step) in events()[before:]
+
+    wait_until(f"{step} to start", has_started, ENDED, every=0.1)
+    return run
+
+
+def runner(lab: Lab, run: Run) -> None:
+    """The runner is killed."""
+    lab("exec", "master", "--", "pkill", "-KILL", "-f", "salt-run .*k8s[.]", check=False)
+    run.communicate(timeout=30)
+
+
+def master(lab: Lab, run: Run) -> None:
+    """The master's power is cut."""
+    lab("kill", "master")
+    run.communicate(timeout=30)
+    lab("start", "master")
+    wait_until(
+        "every minion is back",
+        lambda: lab("salt", "*", "test.ping", "-t", "5", check=False).returncode == 0,
+        120,
+    )
+
+
+def kill_minion(lab: Lab, server: str) -> None:
+    """A server's minion ends at once, with its jobs."""
+    for process in lab.processes(server, "salt-minion"):
+        os.kill(process, signal.SIGKILL)
+
+
+def restart_minion(lab: Lab, server: str) -> None:
+    """A server's minion starts again, and answers."""
+    lab("exec", server, "--", "systemctl", "restart", "salt-minion")
+    wait_for_minion(lab, server)
+
+
+def wait_for_minion(lab: Lab, server: str) -> None:
+    wait_until(
+        f"the minion of {server} answers",
+        lambda: "True" in lab("salt", server, "test.ping", "-t", "5", check=False).stdout,
+        120,
+    )

@@ -1,0 +1,93 @@
+"""Certificates that have expired, without a wait: signed anew by the cluster's own CAs, with a past end."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from lab_session import ROOT, Lab
+
+PKI = "/etc/kubernetes/pki"
+CLIENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+LEAVES = {
+    "apiserver": "ca",
+    "apiserver-kubelet-client": "ca",
+    "front-proxy-client": "front-proxy-ca",
+    "apiserver-etcd-client": "etcd/ca",
+    "etcd/server": "etcd/ca",
+    "etcd/peer": "etcd/ca",
+    "etcd/healthcheck-client": "etcd/ca",
+}
+KUBECONFIGS = ("admin", "super-admin", "controller-manager", "scheduler")
+PROGRAMS = "kube-apiserver|kube-controller|kube-scheduler|etcd"
+
+
+def expire_all(lab: Lab, control_planes: list[str], workers: list[str]) -> None:
+    """Let every leaf certificate of a cluster have expired, and what has one in memory start anew."""
+    signers = {name: _signer(lab, control_planes[0], name) for name in set(LEAVES.values())}
+    for server in control_planes:
+        for name, issuer in LEAVES.items():
+            path = f"{PKI}/{name}.crt"
+            _write(lab, server, path, _expired(_read(lab, server, path), signers[issuer]))
+        for name in KUBECONFIGS:
+            _expire_kubeconfig(lab, server, f"/etc/kubernetes/{name}.conf", signers["ca"])
+    for server in control_planes + workers:
+        pem = _read(lab, server, CLIENT)
+        key = pem[pem.index("-----BEGIN EC PRIVATE KEY") :]
+        _write(lab, server, CLIENT, _expired(pem, signers["ca"]) + key)
+        lab("exec", server, "--", "systemctl", "stop", "kubelet")
+    for server in control_planes:
+        lab("exec", server, "--", "pkill", "-KILL", PROGRAMS, check=False)
+    for server in control_planes + workers:
+        lab("exec", server, "--", "systemctl", "start", "kubelet")
+
+
+Signer = tuple[x509.Certificate, object]
+
+
+def _signer(lab: Lab, server: str, name: str) -> Signer:
+    certificate = x509.load_pem_x509_certificate(_read(lab, server, f"{PKI}/{name}.crt").encode())
+    return certificate, load_pem_private_key(_read(lab, server, f"{PKI}/{name}.key").encode(), None)
+
+
+def _expired(pem: str, signer: Signer) -> str:
+    """Return a certificate as it was, but for its life."""
+    before, (authority, key) = x509.load_pem_x509_certificate(pem.encode()), signer
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(before.subject)
+        .issuer_name(authority.subject)
+        .public_key(before.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=2))
+        .not_valid_after(now - timedelta(days=1))
+    )
+    for extension in before.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()  # type: ignore[arg-type]
+
+
+def _expire_kubeconfig(lab: Lab, server: str, path: str, signer: Signer) -> None:
+    text = _read(lab, server, path)
+    if not text:
+        return
+    content = yaml.safe_load(text)
+    user = content["users"][0]["user"]
+    expired = _expired(base64.b64decode(user["client-certificate-data"]).decode(), signer)
+    user["client-certificate-data"] = base64.b64encode(expired.encode()).decode()
+    _write(lab, server, path, yaml.safe_dump(content))
+
+
+def _read(lab: Lab, server: str, path: str) -> str:
+    return lab("exec", server, "--", "cat", path, check=False).stdout
+
+
+def _write(lab: Lab, server: str, path: str, content: str) -> None:
+    words = ("exec", server, "--", "sh", "-c", 'cat >"$0"', path)
+    subprocess.run([ROOT / "lab/dc", *words], input=content, text=True, check=True, capture_output=True)
