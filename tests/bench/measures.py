@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import baseline
+import documented_rotation
 from baseline_files import Site
 from servers import execute, fresh_servers, lab
 
@@ -42,14 +43,15 @@ class Figure:
         return self.value <= self.goal
 
 
-def provision_and_noop(site: Site) -> list[Figure]:
-    """Provision fresh servers, then again when there is nothing to do; then fresh ones by bare commands.
+def all_figures(site: Site) -> list[Figure]:
+    """Provision fresh servers, do it again, rotate certificates; then fresh ones by bare commands.
 
     The product comes first: what the machine has read by then from its disk is to the advantage of the other.
     """
     with fresh_servers():
         product = _seconds("k8s.provision", lambda: lab("salt-run", "k8s.provision", site.spec.name))
         noop = _noop(site)
+        rotation = _rotation(site)
     with fresh_servers():
         bare = _seconds("bare commands", lambda: baseline.provision(site))
     how = (
@@ -57,7 +59,7 @@ def provision_and_noop(site: Site) -> list[Figure]:
         f"planes and {len(site.workers)} workers, bare servers of a lab just started: {product:.1f} s, "
         f"over that of tests/bench/baseline.py on the same servers, started anew: {bare:.1f} s"
     )
-    return [Figure("provision / bare commands", product / bare, 1.3, "ratio", how), noop]
+    return [Figure("provision / bare commands", product / bare, 1.3, "ratio", how), noop, rotation]
 
 
 def _noop(site: Site) -> Figure:
@@ -75,6 +77,17 @@ def _noop(site: Site) -> Figure:
         f"alternately, {ROUNDS} times each"
     )
     return Figure("no-op provision / test.ping", provision / ping, 2.0, "ratio", how)
+
+
+def _rotation(site: Site) -> Figure:
+    command = ("salt-run", "k8s.rotate_certs", site.spec.name, "older_than=0")
+    product = _seconds("k8s.rotate_certs", lambda: lab(*command))
+    bare = _seconds("kubeadm certs renew all", lambda: documented_rotation.rotate(site))
+    how = (
+        f"wall-clock time of `{' '.join(command)}`: {product:.1f} s, over that of kubeadm's documented way "
+        f"(tests/bench/documented_rotation.py) on the same servers: {bare:.1f} s"
+    )
+    return Figure("certificate rotation / kubeadm's documented way", product / bare, 0.8, "ratio", how)
 
 
 def _seconds(what: str, act: Callable[[], None]) -> float:
