@@ -103,11 +103,14 @@ def test_a_silent_server_is_missing_and_others_are_not(
     try:
         fleet.start([Call(name, "test.sleep", {"length": 5}, 90) for name in (worker.id, other.id)])
         found = answers(fleet, 2)
+        fleet.start([Call(other.id, "test.ping", {}, 90)])
+        again = answers(fleet, 1)[other.id]
     finally:
         os.kill(other.pid, signal.SIGCONT)
     assert found[worker.id].ok
     assert found[other.id].outcome is Outcome.MISSING
     assert "has not answered for 20 s" in found[other.id].error
+    assert "has not answered for 10 s" in again.error
 
 
 def test_a_job_whose_process_was_killed_is_missing(fleet: HastyFleet, ask: Ask, other: SaltMinion) -> None:

@@ -31,7 +31,8 @@ class SaltFleet:
     """The fleet on Salt's event bus: one listener for every job of a run.
 
     A silent minion is told apart from a busy one by asking for the job (`saltutil.find_job`): a minion that
-    answers 'not running' twice lost the job; one that does not answer for `SILENCE` seconds is missing.
+    answers 'not running' twice lost the job; one that does not answer for `SILENCE` seconds is missing. One
+    that was silent before, and of which nothing has been heard since, is for half as long.
     """
 
     ASK_AFTER = 8.0
@@ -49,6 +50,7 @@ class SaltFleet:
         self._probes: dict[str, str] = {}
         self._undeliverable: list[tuple[Ticket, Answer]] = []
         self._next_ask = 0.0
+        self._silent: set[str] = set()
 
     def __enter__(self) -> SaltFleet:
         return self
@@ -121,6 +123,7 @@ class SaltFleet:
                 data = event["data"]
             case _:
                 return None
+        self._silent.discard(server)
         if jid in self._probes:
             self._probed(self._probes[jid], server, data.get("return"))
             return None
@@ -138,8 +141,9 @@ class SaltFleet:
         for key, pending in self._pending.items():
             if pending.absent >= self.ABSENT:
                 reason = "its minion no longer runs the job and returned nothing: was it restarted?"
-            elif now - pending.heard > self.SILENCE:
-                reason = f"its minion has not answered for {self.SILENCE:.0f} s"
+            elif now - pending.heard > (patience := self._patience(pending.call.server)):
+                reason = f"its minion has not answered for {patience:.0f} s"
+                self._silent.add(pending.call.server)
             elif now > pending.deadline:
                 reason = f"no answer within {pending.call.timeout:.0f} s"
             else:
@@ -147,6 +151,9 @@ class SaltFleet:
             del self._pending[key]
             return pending.ticket, self._last_look(pending, f"{pending.call.function}: {reason}")
         return None
+
+    def _patience(self, server: str) -> float:
+        return self.SILENCE / 2 if server in self._silent else self.SILENCE
 
     def _last_look(self, pending: _Pending, reason: str) -> Answer:
         """Return what the job cache has: an answer may have reached the master and not this listener."""
