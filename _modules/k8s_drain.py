@@ -24,6 +24,8 @@ def look(nodes: list[str], options: dict[str, Any] | None = None) -> dict[str, d
 
     hold
         The node's hold, as in ``k8s_hold.take``; None where nobody has it.
+    cordoned
+        Whether the node is cordoned.
     unreachable
         Whether its kubelet has not been heard of for so long that it counts as unreachable.
     goes
@@ -33,8 +35,10 @@ def look(nodes: list[str], options: dict[str, Any] | None = None) -> dict[str, d
         The pods that stay, likewise: static ones, those of a DaemonSet, and those that ignore the cordon.
     forbidden
         The pods that stand in the way, likewise: something would be lost, or no eviction is ever allowed.
+    volumes
+        The PersistentVolumes of the pods that go, and of those that went under the hold: a list of names.
     attachments
-        The volumes that are attached to the node for pods that go, a list of texts.
+        Which of these are still attached though no pod is left that goes, a list of texts.
 
     Raises an error if the API server on this server does not answer or refuses.
 
@@ -46,7 +50,8 @@ def look(nodes: list[str], options: dict[str, Any] | None = None) -> dict[str, d
     """
     with failures.told(f"looking at the pods of {', '.join(nodes)}"):
         api, wanted = Api.local(), Options(**options or {})
-        return {node: drain.look(api, node, wanted) for node in nodes}
+        budgets = drain.budgets(api)
+        return {node: drain.look(api, node, wanted, budgets) for node in nodes}
 
 
 def evict(
@@ -79,9 +84,11 @@ def evict(
     Returns what is left: ``left``, a list of pods, each with ``pod`` and ``why`` (which budget forbids it and
     by how much, or that it is ending, and what holds it); ``never``, those of which waiting is no use; and
     ``attachments``, the volumes that are still attached for pods that went. All are empty when it is done.
+    Also ``skipped``, the pods that are ending and not waited for, and ``lost``: who has the node, where the
+    run does not hold it any more; nothing is evicted then.
 
-    Raises an error if this server has seen a higher fencing number, the run does not hold the node, or the
-    API server on this server does not answer or refuses.
+    Raises an error if this server has seen a higher fencing number, or the API server on this server does not
+    answer or refuses.
 
     CLI Example:
 

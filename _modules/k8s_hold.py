@@ -6,7 +6,10 @@ one compare-and-set.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+
+from salt.exceptions import CommandExecutionError
 
 from k8s_lifecycle import failures
 from k8s_lifecycle.cluster import holds
@@ -15,8 +18,10 @@ from k8s_lifecycle.model.hold import Hold, moment
 
 __virtualname__ = "k8s_hold"
 
+_LATEST = 120
 
-def take(node: str, hold: dict[str, str], seconds: float, dead: list[str] | None = None) -> dict[str, Any]:
+
+def take(node: str, hold: dict[str, Any], dead: list[str] | None = None) -> dict[str, Any]:
     """Take the hold of a node, or renew it, and cordon the node.
 
     The hold of a run of the same operation that was cut off or whose hold has expired is taken over: whether
@@ -27,28 +32,31 @@ def take(node: str, hold: dict[str, str], seconds: float, dead: list[str] | None
     hold
         A mapping: the ``operation`` that takes it, such as ``drain``, or ``hold`` for a person's; the id of
         the ``run`` that works under it, empty where none does and it is kept until it is given back; ``who``
-        that is, and where; and the ``reason``, for people.
-    seconds
-        For how many seconds it counts. After that it may be taken over; the node stays cordoned.
+        that is, and where; the ``reason``, for people; ``since``, the time of this call, and ``until`` when
+        it counts, in UTC as ``2026-01-31T12:00:00Z``: after that it may be taken over, and the node stays
+        cordoned; and ``volumes``, the PersistentVolumes to be detached from the node, a list of names.
     dead
         The ids of runs that are known to have been cut off, a list. Default: none.
 
-    Returns the hold: operation, run, who, reason, since, until (times in UTC, as ``2026-01-31T12:00:00Z``),
-    and was_cordoned.
+    Returns the hold that the node has then, with ``was_cordoned``: whether it was cordoned before.
 
-    Raises an error that names the hold if another one has the node, if there is no such node, others changed
-    it ten times while it was written, or the API server on this server does not answer or refuses.
+    Raises an error that names the hold if another one has the node, if there is no such node, the call is
+    more than 120 seconds old (a minion that was stuck must not hold a node for a run that is over), others
+    changed the node ten times while it was written, or the API server on this server does not answer or
+    refuses.
 
     CLI Example:
 
     .. code-block:: bash
 
         salt dc1-cp-1 k8s_hold.take dc1-w-1 \
-            '{"operation": "hold", "run": "", "who": "ann@master", "reason": "a new disk"}' 3600
+            '{"operation": "hold", "run": "", "who": "ann@master", "reason": "a new disk",
+              "since": "2026-01-31T12:00:00Z", "until": "2026-01-31T18:00:00Z"}'
     """
     with failures.told(f"taking the hold of node {node}"):
-        owner = hold["operation"], hold["run"], hold["who"]
-        wanted = Hold(*owner, hold["reason"], moment(), moment(seconds))
+        wanted = Hold.from_dict(hold)
+        if moment() > moment(_LATEST, datetime.fromisoformat(wanted.since)):
+            raise CommandExecutionError(f"this call is of {wanted.since}, too long ago: nothing was done")
         return holds.take(Api.local(), node, wanted, dead or ()).to_dict()
 
 
@@ -103,45 +111,52 @@ def give_back(run: str, nodes: list[str] | None = None) -> dict[str, list[str]]:
         return holds.give_back(Api.local(), run, nodes)
 
 
-def release(node: str, dead: list[str] | None = None, force: bool = False) -> dict[str, Any]:
+def release(
+    node: str, hold: dict[str, Any], dead: list[str] | None = None, force: bool = False
+) -> dict[str, bool]:
     """Give back the hold of a node for a person, the node as it was before: one that was cordoned stays so.
 
     node
         The node's name.
+    hold
+        The hold, as ``k8s_api.cluster_view`` shows it: another one is not given back.
     dead
         The ids of runs that are known to have been cut off, a list. Default: none.
     force
         True: also under a run that works on the node. Default: False.
 
-    Returns the hold that there was (``hold``, as in ``k8s_hold.take``), None where there was none.
+    Returns whether it was given back: ``changed``; False where nobody holds the node any more.
 
-    Raises an error that names the hold if a run works under it, if there is no such node, others changed it
-    ten times while it was written, or the API server on this server does not answer or refuses.
+    Raises an error that names the hold if it is another one, or a run works under it, if there is no such
+    node, others changed it ten times while it was written, or the API server on this server does not answer
+    or refuses.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt dc1-cp-1 k8s_hold.release dc1-w-1
+        salt dc1-cp-1 k8s_hold.release dc1-w-1 '{"operation": "hold", ...}'
     """
     with failures.told(f"releasing node {node}"):
-        found = holds.release(Api.local(), node, dead or (), force=force)
-        return {"hold": found.to_dict() if found else None}
+        seen = Hold.from_dict(hold)
+        return {"changed": holds.release(Api.local(), node, seen, dead or (), force=force)}
 
 
-def uncordon(node: str, dead: list[str] | None = None) -> dict[str, bool]:
+def uncordon(node: str, hold: dict[str, Any] | None = None, dead: list[str] | None = None) -> dict[str, bool]:
     """Open a node for pods: one that a drain has kept, or that nobody holds.
 
     node
         The node's name.
+    hold
+        The drain's hold, as ``k8s_api.cluster_view`` shows it. Default: none, nobody holds the node.
     dead
         The ids of runs that are known to have been cut off, a list. Default: none.
 
     Returns whether that changed it: ``changed``.
 
-    Raises an error that names the hold if another operation has it or a run works under it, if there is no
-    such node, others changed it ten times while it was written, or the API server on this server does not
-    answer or refuses.
+    Raises an error that names the hold if it is another one, another operation's, or a run works under it, if
+    there is no such node, others changed it ten times while it was written, or the API server on this server
+    does not answer or refuses.
 
     CLI Example:
 
@@ -150,4 +165,5 @@ def uncordon(node: str, dead: list[str] | None = None) -> dict[str, bool]:
         salt dc1-cp-1 k8s_hold.uncordon dc1-w-1
     """
     with failures.told(f"uncordoning node {node}"):
-        return {"changed": holds.uncordon(Api.local(), node, dead or ())}
+        seen = Hold.from_dict(hold) if hold else None
+        return {"changed": holds.uncordon(Api.local(), node, seen, dead or ())}

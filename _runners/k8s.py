@@ -230,9 +230,10 @@ def drain(
         salt-run k8s.drain dc1-w-1 dc1-w-2 reason='a new disk' timeout=1800
     """
     options = Options(
-        force, delete_emptydir_data, disable_eviction, grace_period, skip_wait_for_delete_timeout
+        force, delete_emptydir_data, disable_eviction, int(grace_period), int(skip_wait_for_delete_timeout)
     )
-    wanted = draining.Drain(servers, reason, timeout, hours * 3600, options)
+    seconds, kept = _positive("timeout", timeout), _positive("hours", hours) * 3600
+    wanted = draining.Drain(_once(servers), reason, seconds, kept, options)
     return _on_nodes("drain", servers, draining.drain(wanted), test)
 
 
@@ -254,7 +255,7 @@ def uncordon(*servers: str, test: bool = False) -> dict[str, Any]:
 
         salt-run k8s.uncordon dc1-w-1
     """
-    return _on_nodes("uncordon", servers, holding.uncordon(servers), test)
+    return _on_nodes("uncordon", servers, holding.uncordon(_once(servers)), test)
 
 
 @_reports("run")
@@ -277,7 +278,8 @@ def hold(*servers: str, reason: str, hours: float = 24, test: bool = False) -> d
 
         salt-run k8s.hold dc1-w-1 reason='memory errors, see ticket 42' hours=72
     """
-    return _on_nodes("hold", servers, holding.hold(servers, reason, hours * 3600), test)
+    seconds = _positive("hours", hours) * 3600
+    return _on_nodes("hold", servers, holding.hold(_once(servers), reason, seconds), test)
 
 
 @_reports("run")
@@ -298,7 +300,7 @@ def release(*servers: str, force: bool = False, test: bool = False) -> dict[str,
 
         salt-run k8s.release dc1-w-1
     """
-    return _on_nodes("release", servers, holding.release(servers, force=force), test)
+    return _on_nodes("release", servers, holding.release(_once(servers), force=force), test)
 
 
 def ask_join(server: str) -> bool:
@@ -484,6 +486,21 @@ def _verify(cluster: str) -> dict[str, Any]:
     run = _run(cluster, "verify")
     checks = Scheduler(run.fleet).run(verify_cluster(run))
     return {"cluster": cluster, "checks": checks, "retcode": 0 if all(check["ok"] for check in checks) else 1}
+
+
+def _once(servers: Collection[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(servers))
+
+
+def _positive(name: str, value: Any) -> float:
+    """Return an argument as a number; refuse what is none, or not more than 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0.0
+    if number <= 0:
+        raise Failure("k8s", f"reading {name}={value}", "it is not a number greater than 0", "write one")
+    return number
 
 
 def _certificates(cluster: str, days: float) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from salt.exceptions import CommandExecutionError
+
+from k8s_lifecycle.model.hold import DRAIN, Hold, keeps, moment
 
 __virtualname__ = "k8s_node"
 __salt__: Any
@@ -95,21 +97,23 @@ def drained(
     """
     try:
         look = __salt__["k8s_drain.look"]([name], options)[name]
-        if look is None or look["forbidden"]:
-            missing = f"The cluster has no node {name}"
-            return _result(name, False, _told("In the way", look["forbidden"]) if look else missing)
+        if refusal := _refusal(name, look):
+            return _result(name, False, refusal)
         if _is_drained(look):
             return _result(name, True, f"Node {name} is drained: held by {look['hold']['who']}")
-        changes = _drain_changes(name, look, reason)
         if __opts__["test"]:
-            return _result(name, None, f"{len(look['goes'])} pods would go", changes)
-        left = _drain(name, reason, timeout, hours, options)
+            return _result(
+                name, None, f"{len(look['goes'])} pods would go", _drained(name, look, None, reason)
+            )
+        until = moment(timeout + _SLACK)
+        owner = DRAIN, _run_id(name), f"a state on {__opts__['id']}"
+        hold = Hold(*owner, reason, moment(), until, volumes=tuple(look["volumes"]))
+        failed = _drain(name, hold, timeout, hours, options)
+        after = __salt__["k8s_drain.look"]([name], options)[name]
     except CommandExecutionError as error:
         return _result(name, False, str(error))
-    if left:
-        return _result(name, False, f"Not empty after {timeout} s, and given back: {left}")
-    after = __salt__["k8s_drain.look"]([name], options)[name]
-    return _result(name, _is_drained(after), f"{len(look['goes'])} pods went", changes)
+    changes = _drained(name, look, after, reason)
+    return _result(name, not failed and _is_drained(after), failed or f"Node {name} is drained", changes)
 
 
 def _nothing_to_ask(standing: Mapping[str, Any]) -> str:
@@ -131,35 +135,56 @@ def _wait_for_answer(timeout: float) -> dict[str, Any] | None:
     return None
 
 
-def _is_drained(look: Mapping[str, Any]) -> bool:
+def _refusal(name: str, look: Mapping[str, Any] | None) -> str:
+    """Return why a node must not be drained; empty if it may be."""
+    if look is None:
+        return f"The cluster has no node {name}"
     hold = look["hold"]
-    kept = hold is not None and hold["operation"] == "drain" and not hold["run"]
+    if hold and (hold["operation"] != DRAIN or hold["run"] not in ("", _run_id(name))):
+        return f"Node {name} is held by {Hold.from_dict(hold)}"
+    return _told("In the way", look["forbidden"])
+
+
+def _run_id(name: str) -> str:
+    """Return the id under which this minion drains a node: the next state run goes on with it."""
+    return f"state-{__opts__['id']}-{name}"
+
+
+def _is_drained(look: Mapping[str, Any]) -> bool:
+    hold = Hold.from_dict(look["hold"]) if look["hold"] else None
+    kept = keeps(hold, cordoned=look["cordoned"], operation=DRAIN, now=datetime.now(UTC))
     return kept and not (look["goes"] or look["attachments"])
 
 
-def _drain_changes(name: str, look: Mapping[str, Any], reason: str) -> dict[str, Any]:
-    pods = {pod["pod"]: {"old": f"on {name}", "new": pod["why"]} for pod in look["goes"]}
-    return {**pods, "hold": {"old": look["hold"], "new": f"drain: {reason}"}}
+def _drained(
+    name: str, before: Mapping[str, Any], after: Mapping[str, Any] | None, reason: str
+) -> dict[str, Any]:
+    """Return what was changed, or, with no look afterwards, what would be."""
+    left = {pod["pod"] for pod in after["goes"]} if after else set()
+    gone = [pod for pod in before["goes"] if pod["pod"] not in left]
+    pods = {pod["pod"]: {"old": f"on {name}", "new": pod["why"]} for pod in gone}
+    held = after["hold"] if after else f"{DRAIN}: {reason}"
+    return pods if held == before["hold"] else {**pods, "hold": {"old": before["hold"], "new": held}}
 
 
-def _drain(name: str, reason: str, timeout: float, hours: float, options: Any) -> str:
-    """Hold a node and empty it; return what was left when the time was up."""
-    run = f"{__opts__['id']}-{secrets.token_hex(4)}"
+def _drain(name: str, hold: Hold, timeout: float, hours: float, options: Any) -> str:
+    """Hold a node and empty it; return what went wrong, empty if nothing did."""
     deadline = time.monotonic() + timeout
-    owner = {"operation": "drain", "run": run, "who": f"state on {__opts__['id']}", "reason": reason}
-    __salt__["k8s_hold.take"](name, owner, timeout + _SLACK)
     try:
+        __salt__["k8s_hold.take"](name, hold.to_dict())
         while True:
             seconds = min(_ROUND, max(1.0, deadline - time.monotonic()))
-            said = __salt__["k8s_drain.evict"](name, run, options, seconds)
-            left = [*said["never"], *said["left"]]
-            if not (left or said["attachments"]):
-                __salt__["k8s_hold.keep"](name, run, hours * 3600)
+            said = __salt__["k8s_drain.evict"](name, hold.run, options, seconds)
+            left = [*said["never"], *said["left"], *said["attachments"]]
+            if said["lost"]:
+                return f"Node {name}: {said['lost']}"
+            if not left:
+                __salt__["k8s_hold.keep"](name, hold.run, hours * 3600)
                 return ""
             if said["never"] or time.monotonic() > deadline:
-                return _told("pods", left) + _told("; volumes", said["attachments"])
+                return _told("Not empty", left)
     finally:
-        __salt__["k8s_hold.give_back"](run, [name])
+        __salt__["k8s_hold.give_back"](hold.run, [name])
 
 
 def _told(what: str, said: Any) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime
+from typing import Any
 
 from k8s_lifecycle.action.observe import read_facts
 from k8s_lifecycle.action.operation import Operation
-from k8s_lifecycle.action.run import Run, through_control_plane
+from k8s_lifecycle.action.run import Failure, Run, through_control_plane
 from k8s_lifecycle.action.scheduler import Task
 from k8s_lifecycle.decision import holding as decision
 from k8s_lifecycle.decision.plan import Plan, Step
@@ -16,15 +17,25 @@ from k8s_lifecycle.model.hold import BY_HAND, Hold, moment
 
 
 def take(run: Run, step: Step, reason: str, seconds: float) -> Task:
-    """Take the hold of a step's node for this run, or renew it."""
+    """Take the hold of a step's node for this run, or renew it; with the volumes that the step names."""
     run.holding = True
-    yield from _take(run, step, {"operation": run.operation, "run": run.id, "reason": reason}, seconds)
+    now = run.clock()
+    times = moment(0, now), moment(seconds, now)
+    volumes = tuple(step.how.get("volumes", ()))
+    yield from _take(run, step, Hold(run.operation, run.id, run.who, reason, *times, volumes=volumes))
 
 
 def keep(run: Run, step: Step, seconds: float) -> Task:
     """Leave a step's node held, now that the run is done with it."""
     arguments = {"node": run.spec.node_name(step.server), "run": run.id, "seconds": seconds}
-    yield from through_control_plane(run, "k8s_hold.keep", arguments)
+    said = yield from through_control_plane(run, "k8s_hold.keep", arguments)
+    if not said["kept"]:
+        raise lost(step, "its hold was taken away")
+
+
+def lost(step: Step, said: str) -> Failure:
+    """Return the failure of a step whose node this run does not hold any more."""
+    return Failure(step.server, "keeping its hold", said, "look at `salt-run k8s.status`, then run again")
 
 
 def give_back(run: Run) -> Task:
@@ -59,7 +70,8 @@ def hold(servers: Collection[str], reason: str, seconds: float) -> Operation:
         return decision.hold(run.spec, facts, servers, wanted, now)
 
     def verb(run: Run, step: Step) -> Task:
-        yield from _take(run, step, {"operation": BY_HAND, "run": "", "reason": reason}, seconds)
+        now = run.clock()
+        yield from _take(run, step, Hold(BY_HAND, "", run.who, reason, moment(0, now), moment(seconds, now)))
 
     return _by_hand(decide, "hold", verb)
 
@@ -71,7 +83,7 @@ def release(servers: Collection[str], *, force: bool) -> Operation:
         return decision.release(run.spec, facts, servers, dead(run), now, force=force)
 
     def verb(run: Run, step: Step) -> Task:
-        arguments = {"node": run.spec.node_name(step.server), "dead": dead(run), "force": force}
+        arguments = {**_seen(run, step), "dead": dead(run), "force": force}
         yield from through_control_plane(run, "k8s_hold.release", arguments)
 
     return _by_hand(decide, "release", verb)
@@ -84,7 +96,7 @@ def uncordon(servers: Collection[str]) -> Operation:
         return decision.uncordon(run.spec, facts, servers, dead(run), now)
 
     def verb(run: Run, step: Step) -> Task:
-        arguments = {"node": run.spec.node_name(step.server), "dead": dead(run)}
+        arguments = {**_seen(run, step), "dead": dead(run)}
         yield from through_control_plane(run, "k8s_hold.uncordon", arguments)
 
     return _by_hand(decide, "uncordon", verb)
@@ -102,11 +114,13 @@ def _by_hand(
     return Operation(plan, {name: verb}, locks=False)
 
 
-def _take(run: Run, step: Step, owner: dict[str, str], seconds: float) -> Task:
-    arguments = {
-        "node": run.spec.node_name(step.server),
-        "hold": {**owner, "who": run.who},
-        "seconds": seconds,
-        "dead": dead(run),
-    }
+def _seen(run: Run, step: Step) -> dict[str, Any]:
+    """Return a step's node, and its hold as it was when the step was planned."""
+    node = run.spec.node_name(step.server)
+    found = run.facts.cluster.nodes.get(node) if run.facts.cluster else None
+    return {"node": node, "hold": found.hold.to_dict() if found and found.hold else None}
+
+
+def _take(run: Run, step: Step, hold: Hold) -> Task:
+    arguments = {"node": run.spec.node_name(step.server), "hold": hold.to_dict(), "dead": dead(run)}
     yield from through_control_plane(run, "k8s_hold.take", arguments)

@@ -39,7 +39,8 @@ def alive(directory: Path, run: str, gave_back: Callable[[], bool]) -> Iterator[
 
 def is_dead(directory: Path, run: str) -> bool:
     """Whether a run of this master was cut off."""
-    if run not in {path.name for path in directory.iterdir()}:  # it was told by a server: any text
+    runs = directory.iterdir() if directory.is_dir() else ()
+    if run not in {path.name for path in runs}:  # it was told by a server: any text
         return False
     try:
         handle = os.open(directory / run, os.O_WRONLY)

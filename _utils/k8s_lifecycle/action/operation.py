@@ -84,6 +84,9 @@ def carry_through(run: Run, operation: Operation) -> Report:
     except Failure as failure:
         report.failure = str(failure)
         report.locked_out = isinstance(failure, lock.HeldError)
+        Scheduler(run.fleet).run(
+            _given_back(run, operation, report)
+        )  # the lock was lost: what was taken was not
     run.tell("ends", **report.to_dict())
     return report
 

@@ -7,14 +7,14 @@ can go on with what another one began.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from k8s_lifecycle.cluster import holds
-from k8s_lifecycle.cluster.api import Api, Json, RefusedError
+from k8s_lifecycle.cluster.api import Api, Json, KubernetesError, RefusedError
 from k8s_lifecycle.cluster.nodes import NODES
 from k8s_lifecycle.cluster.readiness import is_unreachable
 from k8s_lifecycle.model.eviction import (
@@ -30,9 +30,7 @@ from k8s_lifecycle.model.eviction import (
     judge,
     name_of,
 )
-from k8s_lifecycle.model.hold import HeldError
 
-DAEMON_SETS = "/apis/apps/v1/daemonsets"
 BUDGETS = "/apis/policy/v1/poddisruptionbudgets"
 ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
 AT_ONCE = 16
@@ -52,36 +50,38 @@ class _Try:
 
 @dataclass(frozen=True)
 class _OnNode:
-    """The pods of a node, each with what becomes of it, and the volumes that are to be detached."""
+    """The pods of a node, each with what becomes of it. volumes: those that are to be detached from it."""
 
     pods: Sequence[tuple[Json, Verdict]]
-    attachments: Sequence[Json]
+    volumes: frozenset[str]
 
     def fated(self, fate: Fate) -> list[tuple[Json, str]]:
         return [(pod, verdict.reason) for pod, verdict in self.pods if verdict.fate is fate]
 
 
 @dataclass
-class _Round:
-    """One call's work on one node."""
+class _Work:
+    """One call's work on one node, with what it has seen so far."""
 
     api: Api
     node: str
-    run: str
     options: Options
     tries: dict[str, _Try] = field(default_factory=dict)
+    volumes: set[str] = field(default_factory=set)
+    daemon_sets: dict[tuple[str, str], bool] = field(default_factory=dict)
 
 
-def look(api: Api, node: str, options: Options) -> dict[str, Any] | None:
+def look(api: Api, node: str, options: Options, budgets: Sequence[Json]) -> dict[str, Any] | None:
     """Return what a drain would do with the pods of a node, as plain data; None without such a node."""
     found = api.find(f"{NODES}/{node}")
     if found is None:
         return None
-    on_node = _on_node(api, found, options)
-    budgets = api.get(BUDGETS)["items"] if on_node.fated(Fate.GOES) else []
+    work = _Work(api, node, options)
+    on_node = _on_node(work, found)
     hold = holds.of(found)
     return {
         "hold": hold.to_dict() if hold else None,
+        "cordoned": found["spec"].get("unschedulable", False),
         "unreachable": is_unreachable(found),
         "goes": [_planned(pod, reason, budgets) for pod, reason in on_node.fated(Fate.GOES)],
         "stays": [_told(pod, reason) for pod, reason in on_node.fated(Fate.STAYS)],
@@ -89,52 +89,77 @@ def look(api: Api, node: str, options: Options) -> dict[str, Any] | None:
             *(_told(pod, reason) for pod, reason in on_node.fated(Fate.FORBIDDEN)),
             *_overdetermined(on_node, options, budgets),
         ],
-        "attachments": [_volume(one) for one in on_node.attachments],
+        "volumes": sorted(on_node.volumes),
+        "attachments": [] if on_node.fated(Fate.GOES) else _attached(work, on_node.volumes),
     }
+
+
+def budgets(api: Api) -> list[Json]:
+    """Return all PodDisruptionBudgets."""
+    found: list[Json] = api.get(BUDGETS)["items"]
+    return found
 
 
 def evict(api: Api, node: str, run: str, options: Options, seconds: float) -> dict[str, Any]:
     """Evict what goes, and wait for it, for so many seconds; return what is left then, and why.
 
-    Raises `HeldError` once the hold is not the run's any more.
+    An API server that does not answer for a moment is asked again, as long as there is time.
     """
-    work = _Round(api, node, run, options)
+    work = _Work(api, node, options)
     deadline = time.monotonic() + seconds
     while True:
-        on_node = _turn(work)
-        going, forbidden = on_node.fated(Fate.GOES), on_node.fated(Fate.FORBIDDEN)
-        if time.monotonic() > deadline or not (going or on_node.attachments):
-            return {
-                "left": [_told(pod, _why(work, pod)) for pod, _ in going],
-                "never": [
-                    *(_told(pod, reason) for pod, reason in forbidden),
-                    *(_told(pod, _why(work, pod)) for pod, _ in going if _said(work, pod) is Said.NEVER),
-                ],
-                "attachments": [_volume(one) for one in on_node.attachments],
-            }
+        try:
+            found = api.get(f"{NODES}/{node}")
+            if lost := _lost(found, run):
+                return {**_NOTHING, "lost": lost}
+            left = _turn(work, found)
+        except KubernetesError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            if time.monotonic() > deadline or not any(
+                left[what] for what in ("left", "never", "attachments")
+            ):
+                return left
         time.sleep(POLL)
 
 
-def _turn(work: _Round) -> _OnNode:
-    """Look at the node, ask for the evictions that are due, and return what was there."""
-    found = work.api.get(f"{NODES}/{work.node}")
-    hold = holds.of(found)
-    if hold is None or hold.run != work.run:
-        raise HeldError(f"node {work.node} is {f'held by {hold}' if hold else 'not held any more'}")
-    on_node = _on_node(work.api, found, work.options)
+_NOTHING: dict[str, Any] = {"left": [], "never": [], "attachments": [], "skipped": [], "lost": ""}
+
+
+def _lost(node: Json, run: str) -> str:
+    """Return who has the node if the run does not hold it any more."""
+    hold = holds.of(node)
+    if hold is not None and hold.run == run:
+        return ""
+    return f"it is held by {hold}" if hold else "it is not held any more"
+
+
+def _turn(work: _Work, node: Json) -> dict[str, Any]:
+    """Look at the node, ask for the evictions that are due, and return what is left of it."""
+    on_node = _on_node(work, node)
+    work.volumes |= on_node.volumes
+    going = on_node.fated(Fate.GOES)
     now = time.monotonic()
     due = [
         pod
-        for pod, _ in on_node.fated(Fate.GOES)
+        for pod, _ in going
         if not pod["metadata"].get("deletionTimestamp") and _try(work, pod).again <= now
     ]
     if due:
         with ThreadPoolExecutor(AT_ONCE) as side_by_side:
             list(side_by_side.map(lambda pod: _ask(work, pod), due))
-    return on_node
+    never = [(pod, _try(work, pod).why) for pod, _ in going if _try(work, pod).said is Said.NEVER]
+    return {
+        "left": [_told(pod, _why(work, pod)) for pod, _ in going],
+        "never": [_told(pod, why) for pod, why in (*on_node.fated(Fate.FORBIDDEN), *never)],
+        "attachments": [] if going else _attached(work, work.volumes),
+        "skipped": [_told(pod, why) for pod, why in on_node.fated(Fate.STAYS) if _is_ending(pod)],
+        "lost": "",
+    }
 
 
-def _ask(work: _Round, pod: Json) -> None:
+def _ask(work: _Work, pod: Json) -> None:
     """Ask once for a pod to go; note what it came to, and when to ask again."""
     attempt = _try(work, pod)
     try:
@@ -142,13 +167,15 @@ def _ask(work: _Round, pod: Json) -> None:
     except RefusedError as refusal:
         attempt.said = heard(refusal.status, str(refusal), refusal.causes)
         attempt.why = refusal.causes.get("DisruptionBudget") or str(refusal).partition(": ")[2]
+    except KubernetesError as silence:  # a slow webhook, say: whether the pod goes is seen in the next turn
+        attempt.said, attempt.why = Said.LATER, str(silence)
     else:
         attempt.said, attempt.why = Said.DONE, ""
     attempt.again = time.monotonic() + (attempt.pause if attempt.said is Said.LATER else LONGEST_PAUSE)
     attempt.pause = min(attempt.pause * 2, LONGEST_PAUSE)
 
 
-def _request(work: _Round, pod: Json) -> None:
+def _request(work: _Work, pod: Json) -> None:
     metadata = pod["metadata"]
     path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
     how: Json = {"preconditions": {"uid": metadata["uid"]}}
@@ -162,47 +189,66 @@ def _request(work: _Round, pod: Json) -> None:
     work.api.create(f"{path}/eviction", eviction)
 
 
-def _on_node(api: Api, node: Json, options: Options) -> _OnNode:
+def _on_node(work: _Work, node: Json) -> _OnNode:
     """Judge every pod of a node; on one that cannot be reached, no end of a pod is ever confirmed."""
-    name = node["metadata"]["name"]
+    options = work.options
     if is_unreachable(node) and not options.skip_wait_for_delete_timeout:
         options = replace(options, skip_wait_for_delete_timeout=UNREACHABLE_SECONDS)
-    pods = api.get("/api/v1/pods", fieldSelector=f"spec.nodeName={name}")["items"]
-    daemon_sets = {
-        (one["metadata"]["namespace"], one["metadata"]["name"]) for one in api.get(DAEMON_SETS)["items"]
-    }
-    sight = Sight(options, daemon_sets, holds.of(node), datetime.now(UTC))
+    pods = work.api.get("/api/v1/pods", fieldSelector=f"spec.nodeName={work.node}")["items"]
+    hold = holds.of(node)
+    sight = Sight(options, _daemon_sets(work, pods), hold, datetime.now(UTC))
     judged = [(pod, judge(pod, sight)) for pod in pods]
-    staying = [pod for pod, verdict in judged if verdict.fate is Fate.STAYS]
-    return _OnNode(judged, _attachments(api, name, staying))
+    going = [pod for pod, verdict in judged if verdict.fate is Fate.GOES]
+    new = {volume for pod in going for volume in _volumes(work, pod)}
+    return _OnNode(judged, frozenset({*new, *(hold.volumes if hold else ())}))
 
 
-def _attachments(api: Api, node: str, staying: Sequence[Json]) -> list[Json]:
-    """Return the VolumeAttachments of a node but for those of pods that stay on it."""
-    attached = [one for one in api.get(ATTACHMENTS)["items"] if one["spec"]["nodeName"] == node]
-    if not attached:
+def _daemon_sets(work: _Work, pods: Sequence[Json]) -> set[tuple[str, str]]:
+    """Return which DaemonSets of these pods there are; each is asked for once."""
+    owners = {
+        (pod["metadata"]["namespace"], owner["name"])
+        for pod in pods
+        for owner in pod["metadata"].get("ownerReferences", ())
+        if owner["kind"] == "DaemonSet"
+    }
+    for namespace, name in owners - work.daemon_sets.keys():
+        path = f"/apis/apps/v1/namespaces/{namespace}/daemonsets/{name}"
+        work.daemon_sets[namespace, name] = work.api.find(path) is not None
+    return {owner for owner in owners if work.daemon_sets[owner]}
+
+
+def _attached(work: _Work, volumes: Collection[str]) -> list[str]:
+    """Return which of these volumes are still attached to the node, and by whom."""
+    if not volumes:
         return []
-    used = {volume for pod in staying for volume in _volumes(api, pod)}
-    return [one for one in attached if one["spec"]["source"].get("persistentVolumeName") not in used]
-
-
-def _volumes(api: Api, pod: Json) -> list[str]:
-    """Return the PersistentVolumes of a pod."""
-    claims = [
-        volume["persistentVolumeClaim"]["claimName"]
-        for volume in pod["spec"].get("volumes", ())
-        if "persistentVolumeClaim" in volume
+    return [
+        f"{volume} by {one['spec']['attacher']}"
+        for one in work.api.get(ATTACHMENTS)["items"]
+        if one["spec"]["nodeName"] == work.node
+        and (volume := one["spec"]["source"].get("persistentVolumeName")) in volumes
     ]
+
+
+def _volumes(work: _Work, pod: Json) -> list[str]:
+    """Return the PersistentVolumes of a pod."""
     path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/persistentvolumeclaims"
-    found = [api.find(f"{path}/{claim}") for claim in claims]
-    return [claim["spec"].get("volumeName", "") for claim in found if claim]
+    found = [work.api.find(f"{path}/{claim}") for claim in _claims(pod)]
+    return [volume for claim in found if claim and (volume := claim["spec"].get("volumeName"))]
 
 
-def _overdetermined(on_node: _OnNode, options: Options, budgets: Sequence[Json]) -> list[dict[str, str]]:
+def _claims(pod: Json) -> list[str]:
+    """Return the claims of a pod: by name, or made for it under its own name."""
+    volumes = pod["spec"].get("volumes", ())
+    named = [one["persistentVolumeClaim"]["claimName"] for one in volumes if "persistentVolumeClaim" in one]
+    own = [f"{pod['metadata']['name']}-{one['name']}" for one in volumes if "ephemeral" in one]
+    return named + own
+
+
+def _overdetermined(on_node: _OnNode, options: Options, all_budgets: Sequence[Json]) -> list[dict[str, str]]:
     """Return the pods that more than one budget selects: the API server never evicts those."""
     if options.disable_eviction:
         return []
-    found = [(pod, budgets_of(pod, budgets)) for pod, _ in on_node.fated(Fate.GOES)]
+    found = [(pod, budgets_of(pod, all_budgets)) for pod, _ in on_node.fated(Fate.GOES)]
     return [
         _told(pod, f"more than one budget selects it ({_names(several)}): it is never evicted")
         for pod, several in found
@@ -210,27 +256,26 @@ def _overdetermined(on_node: _OnNode, options: Options, budgets: Sequence[Json])
     ]
 
 
-def _planned(pod: Json, reason: str, budgets: Sequence[Json]) -> dict[str, str]:
+def _planned(pod: Json, reason: str, all_budgets: Sequence[Json]) -> dict[str, str]:
     """Return what the plan says of a pod that goes, with what its budget allows now."""
-    said = [reason, *(allowance(budget) for budget in budgets_of(pod, budgets))]
+    said = [reason, *(allowance(budget) for budget in budgets_of(pod, all_budgets))]
     return _told(pod, "; ".join(said))
 
 
-def _why(work: _Round, pod: Json) -> str:
+def _why(work: _Work, pod: Json) -> str:
     """Return what a pod that is still there is waited for."""
-    metadata = pod["metadata"]
-    if metadata.get("deletionTimestamp"):
-        finalizers = ", ".join(metadata.get("finalizers", ()))
+    if _is_ending(pod):
+        finalizers = ", ".join(pod["metadata"].get("finalizers", ()))
         return f"it is ending{f', held by its finalizers {finalizers}' if finalizers else ''}"
     return _try(work, pod).why or "its eviction was granted"
 
 
-def _said(work: _Round, pod: Json) -> Said:
-    return _try(work, pod).said
-
-
-def _try(work: _Round, pod: Json) -> _Try:
+def _try(work: _Work, pod: Json) -> _Try:
     return work.tries.setdefault(pod["metadata"]["uid"], _Try())
+
+
+def _is_ending(pod: Json) -> bool:
+    return pod["metadata"].get("deletionTimestamp") is not None
 
 
 def _told(pod: Json, why: str) -> dict[str, str]:
@@ -239,8 +284,3 @@ def _told(pod: Json, why: str) -> dict[str, str]:
 
 def _names(objects: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(one["metadata"]["name"] for one in objects)
-
-
-def _volume(attachment: Mapping[str, Any]) -> str:
-    volume = attachment["spec"]["source"].get("persistentVolumeName", "an inline volume")
-    return f"{volume} by {attachment['spec']['attacher']}"

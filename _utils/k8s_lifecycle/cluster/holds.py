@@ -57,41 +57,54 @@ def give_back(api: Api, run: str, nodes: Collection[str] | None = None) -> dict[
     return {"changed": changed, "left": left}
 
 
-def release(api: Api, node: str, dead: Collection[str] = (), *, force: bool = False) -> Hold | None:
-    """Give back the hold of a node for a person; return the hold, if there was one.
+def release(api: Api, node: str, seen: Hold, dead: Collection[str] = (), *, force: bool = False) -> bool:
+    """Give back, for a person, the hold that was seen; return whether the node still had one.
 
-    The node is as it was before then. Raises `HeldError` where a run works under it, unless forced.
+    The node is as it was before then. Raises `HeldError` where the hold is another one by now, or a run works
+    under it, unless forced.
     """
-    before: Hold | None = None
+    there = False
 
     def change(found: Json) -> Json | None:
-        nonlocal before
-        before = of(found)
-        if before and not (force or may_release(before, datetime.now(UTC), dead)):
-            raise HeldError(f"held by {before}")
-        return _opening(found) if before else None
+        nonlocal there
+        hold = of(found)
+        if hold and (not _same(hold, seen) or not (force or may_release(hold, datetime.now(UTC), dead))):
+            raise HeldError(f"held by {hold}")
+        there = hold is not None
+        return _opening(found) if hold else None
 
     _changed(api, node, change)
-    return before
+    return there
 
 
-def uncordon(api: Api, node: str, dead: Collection[str] = ()) -> bool:
-    """Open a node that a drain has kept or that nobody holds; return whether that changed it.
+def uncordon(api: Api, node: str, seen: Hold | None, dead: Collection[str] = ()) -> bool:
+    """Open a node that a drain has kept or that nobody holds, as was seen; return whether that changed it.
 
-    Raises `HeldError` where the hold is another operation's, or a run works under it.
+    Raises `HeldError` where the hold is another one by now, another operation's, or a run works under it.
     """
     closed = False
 
     def change(found: Json) -> Json | None:
         nonlocal closed
         hold = of(found)
-        if hold and not (hold.operation == DRAIN and may_release(hold, datetime.now(UTC), dead)):
+        kept = hold is not None and hold.operation == DRAIN and may_release(hold, datetime.now(UTC), dead)
+        if hold and not (kept and seen and _same(hold, seen)):
             raise HeldError(f"held by {hold}")
         closed = bool(hold or found["spec"].get("unschedulable"))
         return _patch(None, unschedulable=False) if closed else None
 
     _changed(api, node, change)
     return closed
+
+
+def _same(hold: Hold, seen: Hold) -> bool:
+    """Whether it is the hold that somebody saw: what is decided about one must not hit the next."""
+    return (hold.operation, hold.run, hold.who, hold.since) == (
+        seen.operation,
+        seen.run,
+        seen.who,
+        seen.since,
+    )
 
 
 def _changed(api: Api, node: str, change: Callable[[Json], Json | None]) -> Json:

@@ -9,7 +9,7 @@ from typing import Any
 
 from k8s_lifecycle.decision.plan import Plan, Step, Wave, waves
 from k8s_lifecycle.model.facts import Facts
-from k8s_lifecycle.model.hold import DRAIN, HeldError, Hold, taken
+from k8s_lifecycle.model.hold import DRAIN, HeldError, Hold, keeps, taken
 from k8s_lifecycle.model.spec import Assignment, Spec
 
 # What `k8s_drain.look` told of each node, by the server's minion id.
@@ -20,13 +20,15 @@ Looks = Mapping[str, Mapping[str, Any] | None]
 class Wanted:
     """A drain that somebody asks for: of which servers, when, with which hold.
 
-    dead: the runs that are known to have been cut off, whose holds it may take over.
+    dead: the runs that are known to have been cut off, whose holds it may take over. done: the servers that
+    this run has drained and kept already: what people do with them since is theirs.
     """
 
     servers: tuple[str, ...]
     hold: Hold
     now: datetime
     dead: frozenset[str] = frozenset()
+    done: frozenset[str] = frozenset()
 
 
 def plan(
@@ -42,8 +44,11 @@ def plan(
     refusals = tuple(_refusals(spec, facts, looks, wanted))
     if refusals:
         return Plan(spec.name, DRAIN, refusals=refusals)
-    todo = [server for server in wanted.servers if _to_do(spec, facts, looks, server)]
-    holds = tuple(Step("hold", server, f"cordon it: {wanted.hold.reason}") for server in todo)
+    todo = [server for server in wanted.servers if _to_do(spec, facts, looks, wanted, server)]
+    holds = tuple(
+        Step("hold", server, f"cordon it: {wanted.hold.reason}", {"volumes": _volumes(looks[server])})
+        for server in todo
+    )
     return Plan(
         spec.name,
         DRAIN,
@@ -69,7 +74,7 @@ def no_node(spec: Spec, server: str) -> str:
 
 def _refusals(spec: Spec, facts: Facts, looks: Looks, wanted: Wanted) -> Iterator[str]:
     nodes = facts.cluster.nodes if facts.cluster else {}
-    for server in wanted.servers:
+    for server in (server for server in wanted.servers if server not in wanted.done):
         node, look = nodes.get(spec.node_name(server)), looks.get(server)
         if node is None or look is None:
             yield f"{server}: {no_node(spec, server)}"
@@ -82,12 +87,17 @@ def _refusals(spec: Spec, facts: Facts, looks: Looks, wanted: Wanted) -> Iterato
             yield f"{server}: {pod['pod']}: {pod['why']} — move or delete it yourself, or name that option"
 
 
-def _to_do(spec: Spec, facts: Facts, looks: Looks, server: str) -> bool:
+def _to_do(spec: Spec, facts: Facts, looks: Looks, wanted: Wanted, server: str) -> bool:
     """Whether a node is not drained yet, or not kept so."""
-    node = facts.cluster.nodes[spec.node_name(server)] if facts.cluster else None
-    look = looks[server] or {"goes": (), "attachments": ()}
-    kept = node is not None and node.hold is not None and node.hold.operation == DRAIN and not node.hold.run
+    if server in wanted.done or facts.cluster is None:
+        return False
+    node, look = facts.cluster.nodes[spec.node_name(server)], looks[server] or {"goes": (), "attachments": ()}
+    kept = keeps(node.hold, cordoned=node.unschedulable, operation=DRAIN, now=wanted.now)
     return bool(look["goes"] or look["attachments"] or not kept)
+
+
+def _volumes(look: Mapping[str, Any] | None) -> list[str]:
+    return list(look["volumes"]) if look else []
 
 
 def _drains(

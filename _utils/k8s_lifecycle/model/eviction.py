@@ -19,6 +19,7 @@ Json = Mapping[str, Any]
 MIRROR = "kubernetes.io/config.mirror"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 FINISHED = ("Succeeded", "Failed")
+_PASSING_CAUSES = frozenset({"NamespaceTerminating", "DisruptionBudget"})
 # What an unreachable node's pods get before they are not waited for any more: its kubelet confirms nothing.
 UNREACHABLE_SECONDS = 60
 
@@ -90,8 +91,10 @@ def _static(pod: Json, sight: Sight) -> Verdict | None:
 
 def _ignores_the_cordon(pod: Json, sight: Sight) -> Verdict | None:
     """Let those stay that came after the cordon and tolerate it: they would come again for ever."""
+    if sight.hold is None or sight.hold.since == "?":
+        return None
     created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
-    if sight.hold is None or created <= datetime.fromisoformat(sight.hold.since):
+    if created <= datetime.fromisoformat(sight.hold.since):
         return None
     if any(_tolerates_the_cordon(one) for one in pod["spec"].get("tolerations", ())):
         return Verdict(Fate.STAYS, "it came after the cordon and tolerates it: it would come again")
@@ -109,13 +112,17 @@ def _finished(pod: Json, sight: Sight) -> Verdict | None:
     return Verdict(Fate.GOES, "it has finished") if pod.get("status", {}).get("phase") in FINISHED else None
 
 
+def _ending(pod: Json, sight: Sight) -> Verdict | None:
+    return Verdict(Fate.GOES, "it is ending") if pod["metadata"].get("deletionTimestamp") else None
+
+
 def _of_a_daemon_set(pod: Json, sight: Sight) -> Verdict | None:
     owner = _controller(pod)
-    if owner is None or owner["kind"] != "DaemonSet":
+    if owner is None or (owner.get("apiVersion"), owner["kind"]) != ("apps/v1", "DaemonSet"):
         return None
     if (pod["metadata"]["namespace"], owner["name"]) in sight.daemon_sets:
         return Verdict(Fate.STAYS, f"of DaemonSet {owner['name']}")
-    if sight.options.force:
+    if sight.options.force or pod["metadata"].get("deletionTimestamp"):
         return None
     return Verdict(Fate.FORBIDDEN, f"its DaemonSet {owner['name']} is gone: nobody makes it anew (force)")
 
@@ -144,6 +151,7 @@ _RULES = (
     _ending_for_long,
     _finished,
     _of_a_daemon_set,
+    _ending,
     _with_local_data,
     _without_a_controller,
     _any_other,
@@ -198,7 +206,7 @@ class Said(Enum):
 
 
 def heard(status: int, message: str, causes: Collection[str]) -> Said:
-    """Return what a refused eviction means.
+    """Return what a refused eviction means: by its status, its message, and the kinds of its causes.
 
     A pod that more than one budget selects gets a 500 for ever, and one in a namespace that is being deleted
     a 403 until it is marked as ending. https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
@@ -208,7 +216,7 @@ def heard(status: int, message: str, causes: Collection[str]) -> Said:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR and "more than one PodDisruptionBudget" in message:
         return Said.NEVER
     passing = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_TIMEOUT}
-    terminating = status == HTTPStatus.FORBIDDEN and "NamespaceTerminating" in causes
+    terminating = status == HTTPStatus.FORBIDDEN and not _PASSING_CAUSES.isdisjoint(causes)
     return (
         Said.LATER
         if status in passing or terminating or status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -266,7 +266,7 @@ def _node(said: Mapping[str, Any]) -> Node:
         tuple(said["taints"]),
         said["unschedulable"],
         _settled(said["settled"]),
-        Hold(**said["hold"]) if said.get("hold") else None,
+        Hold.from_dict(said["hold"]) if said.get("hold") else None,
     )
 
 

@@ -28,7 +28,8 @@ class Hold:
 
     operation: the one that took it; `hold` for a person's. run: the run that works under it; empty where
     none does any more, and it is kept until it is given back. since, until: times as in `moment`.
-    was_cordoned: whether the node was cordoned before; it stays so when the hold is given back.
+    was_cordoned: whether the node was cordoned before; it stays so when the hold is given back. volumes:
+    the PersistentVolumes of pods that were to leave the node, which are to be detached from it.
     """
 
     operation: str
@@ -38,6 +39,7 @@ class Hold:
     since: str
     until: str
     was_cordoned: bool = False
+    volumes: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, annotations: Mapping[str, str]) -> Hold | None:
@@ -45,20 +47,26 @@ class Hold:
         said = annotations.get(ANNOTATION)
         if said is None:
             return None
+        damaged = f"the annotation {ANNOTATION} is damaged: {said[:100]}"
         try:
-            found = cls(**json.loads(said))
-            datetime.fromisoformat(found.until)
-        except (ValueError, TypeError):
-            return cls("?", "", "?", f"the annotation {ANNOTATION} is damaged: {said[:100]}", "?", "?", True)
-        return found
+            found = cls.from_dict(json.loads(said))
+            zones = [datetime.fromisoformat(time).tzinfo for time in (found.since, found.until)]
+        except (ValueError, TypeError, AttributeError):
+            zones = [None]
+        return cls("?", "", "?", damaged, "?", "?", was_cordoned=True) if None in zones else found
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> Hold:
+        """Return the hold that `to_dict` told of."""
+        return cls(**{**said, "volumes": tuple(said.get("volumes", ()))})
 
     def to_annotation(self) -> str:
         """Return the value of the annotation."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        return asdict(self)
+        return {**asdict(self), "volumes": list(self.volumes)}
 
     def expired(self, now: datetime) -> bool:
         """Whether it counted until some moment before now; a damaged one never says so."""
@@ -79,13 +87,22 @@ def taken(found: Hold | None, wanted: Hold, now: datetime, dead: Collection[str]
 
     found: the node's. wanted: the new one, with `was_cordoned` as the node is. dead: runs that are known to
     have been cut off. The next run of the same operation goes on with what such a run, or one whose hold has
-    expired, has left: what the node was before is remembered from then.
+    expired, has left: what the node was before is remembered from then, unless somebody has opened it since.
     """
     if found is None:
         return wanted
-    if found.operation == wanted.operation and _open_to(found, wanted, now, dead):
-        return replace(wanted, since=found.since, was_cordoned=found.was_cordoned)
-    raise HeldError(f"held by {found}")
+    if found.operation != wanted.operation or not _open_to(found, wanted, now, dead):
+        raise HeldError(f"held by {found}")
+    if not wanted.was_cordoned:
+        return wanted
+    volumes = tuple(dict.fromkeys((*found.volumes, *wanted.volumes)))
+    return replace(wanted, since=found.since, was_cordoned=found.was_cordoned, volumes=volumes)
+
+
+def keeps(found: Hold | None, *, cordoned: bool, operation: str, now: datetime) -> bool:
+    """Whether a node is kept out of service by an operation that is done with it."""
+    kept = found is not None and found.operation == operation and not found.run and not found.expired(now)
+    return kept and cordoned
 
 
 def may_release(found: Hold, now: datetime, dead: Collection[str] = ()) -> bool:

@@ -45,7 +45,7 @@ def facts(**nodes):
 
 
 def look(goes=(POD,), forbidden=(), **how):
-    empty = {"hold": None, "unreachable": False, "stays": [], "attachments": []}
+    empty = {"hold": None, "unreachable": False, "stays": [], "attachments": [], "volumes": []}
     return {**empty, "goes": list(goes), "forbidden": list(forbidden), **how}
 
 
@@ -75,6 +75,20 @@ def test_what_is_drained_and_kept_is_left_alone(spec):
     found = planned(
         spec, facts(dc1_w_1={"hold": kept, "unschedulable": True}), {"dc1-w-1": look(())}, "dc1-w-1"
     )
+    assert found.converged
+
+
+@pytest.mark.parametrize(
+    "changed", [{"unschedulable": False}, {"hold": replace(OURS, run="", until=moment(-60, NOW)).to_dict()}]
+)
+def test_what_somebody_opened_or_is_kept_no_longer_is_held_again(spec, changed):
+    kept = {"hold": replace(OURS, run="").to_dict(), "unschedulable": True} | changed
+    found = planned(spec, facts(dc1_w_1=kept), {"dc1-w-1": look(())}, "dc1-w-1")
+    assert [str(step) for step in found.steps] == ["hold dc1-w-1", "drain dc1-w-1"]
+
+
+def test_what_this_run_has_kept_is_left_to_whoever_opens_it_since(spec):
+    found = planned(spec, facts(), {"dc1-w-1": look()}, "dc1-w-1", done=frozenset({"dc1-w-1"}))
     assert found.converged
 
 

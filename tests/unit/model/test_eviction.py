@@ -21,9 +21,16 @@ CORDON = {"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effe
 
 
 def pod(
-    owner="ReplicaSet", phase="Running", volumes=(), created=-3600, ending=None, tolerations=(), **metadata
+    owner="ReplicaSet",
+    version="apps/v1",
+    phase="Running",
+    volumes=(),
+    created=-3600,
+    ending=None,
+    tolerations=(),
+    **metadata,
 ):
-    owners = [{"controller": True, "kind": owner, "name": "web"}] if owner else []
+    owners = [{"controller": True, "apiVersion": version, "kind": owner, "name": "web"}] if owner else []
     times = {"creationTimestamp": moment(created, NOW)}
     if ending is not None:
         times["deletionTimestamp"] = moment(-ending, NOW)
@@ -56,6 +63,12 @@ def pod(
         (pod(volumes=[EMPTY_DIR]), LOCAL, GOES),
         (pod(volumes=[EMPTY_DIR], phase="Failed"), Options(), GOES),
         (pod(None, volumes=[EMPTY_DIR]), LOCAL, FORBIDDEN),
+        # Another kind of DaemonSet has no pods that come again on this node: it is as any controller.
+        (pod("DaemonSet", version="apps.kruise.io/v1"), Options(), GOES),
+        # What is ending is waited for, whatever it is.
+        (pod(None, ending=5), Options(), GOES),
+        (pod("DaemonSet", namespace="other", ending=5), Options(), GOES),
+        (pod(volumes=[EMPTY_DIR], ending=5), Options(), GOES),
         # One that has been ending for long is waited for, unless asked otherwise.
         (pod(ending=3600), Options(), GOES),
         (pod(ending=3600), NO_WAIT, STAYS),
@@ -89,6 +102,7 @@ def test_before_the_cordon_nothing_ignores_it():
         (429, "too many requests", (), Said.LATER),
         (409, "the UID in the precondition does not match", (), Said.LATER),
         (403, "unable to create new content in namespace shop", ("NamespaceTerminating",), Said.LATER),
+        (403, "DisruptedPods map too big", ("DisruptionBudget",), Said.LATER),
         (403, "not allowed", (), Said.NEVER),
         (422, "invalid", (), Said.NEVER),
         (500, "This pod has more than one PodDisruptionBudget, which is not supported.", (), Said.NEVER),

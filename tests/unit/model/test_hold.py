@@ -10,7 +10,7 @@ from k8s_lifecycle.model.hold import ANNOTATION, HeldError, Hold, may_release, m
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 LATER, EARLIER = moment(3600, NOW), moment(-3600, NOW)
 FOUND = Hold("drain", "run-1", "ann@master", "a new disk", EARLIER, LATER, was_cordoned=True)
-NEXT = Hold("drain", "run-2", "bob@master", "again", moment(0, NOW), LATER)
+NEXT = Hold("drain", "run-2", "bob@master", "again", moment(0, NOW), LATER, was_cordoned=True)
 KEPT = replace(FOUND, run="")
 EXPIRED = replace(FOUND, until=EARLIER)
 BY_HAND = Hold("hold", "", "ann@master", "memory errors", EARLIER, LATER)
@@ -78,5 +78,7 @@ def test_a_damaged_annotation_is_a_hold_of_nobody(said):
     assert may_release(hold, NOW)
 
 
-def test_so_is_one_with_a_time_that_is_none():
-    assert Hold.read({ANNOTATION: replace(FOUND, until="soon").to_annotation()}).operation == "?"
+@pytest.mark.parametrize("time", ["soon", "2026-01-31T12:00:00", ""])
+def test_so_is_one_with_a_time_that_is_none(time):
+    assert Hold.read({ANNOTATION: replace(FOUND, until=time).to_annotation()}).operation == "?"
+    assert Hold.read({ANNOTATION: replace(FOUND, since=time).to_annotation()}).operation == "?"

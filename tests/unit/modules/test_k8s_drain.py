@@ -1,14 +1,15 @@
 """A node is emptied: who is asked again, who never, what is waited for, and what stops it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from fake_api import FakeApi
 
 from k8s_lifecycle.cluster import drain, holds, nodes
-from k8s_lifecycle.cluster.api import RefusedError
+from k8s_lifecycle.cluster.api import RefusedError, UnreachableError
 from k8s_lifecycle.model.eviction import Options
-from k8s_lifecycle.model.hold import HeldError, Hold, moment
+from k8s_lifecycle.model.hold import Hold, moment
 
 NODE = f"{nodes.NODES}/w-1"
 HOLD = Hold("drain", "run-1", "ann", "a new disk", moment(), moment(600))
@@ -24,8 +25,9 @@ class Cluster(FakeApi):
     def __init__(self, *pods, attachments=(), claims=(), budgets=()):
         super().__init__({NODE: node()})
         self.pods = {pod["metadata"]["name"]: pod for pod in pods}
-        self.lists = {drain.DAEMON_SETS: [], drain.BUDGETS: budgets, drain.ATTACHMENTS: list(attachments)}
+        self.lists = {drain.BUDGETS: budgets, drain.ATTACHMENTS: list(attachments)}
         self.claims = dict(claims)
+        self.daemon_sets = set()
         self.answers = {}
         self.asked = []
         holds.take(self, "w-1", HOLD)
@@ -38,6 +40,8 @@ class Cluster(FakeApi):
 
     def find(self, path):
         claim = path.rpartition("/")[2]
+        if "/daemonsets/" in path:
+            return {} if claim in self.daemon_sets else None
         return {"spec": {"volumeName": self.claims[claim]}} if claim in self.claims else super().find(path)
 
     def create(self, path, manifest):
@@ -58,7 +62,7 @@ def node():
 
 
 def pod(name, owner="ReplicaSet", **spec):
-    owners = [{"controller": True, "kind": owner, "name": "web"}] if owner else []
+    owners = [{"controller": True, "apiVersion": "apps/v1", "kind": owner, "name": "web"}] if owner else []
     metadata = {"name": name, "namespace": "shop", "uid": f"uid-{name}", "ownerReferences": owners}
     times = {"creationTimestamp": moment(-60)}
     return {
@@ -82,7 +86,7 @@ def evict(api, seconds=5, **options):
     return drain.evict(api, "w-1", "run-1", Options(**options), seconds)
 
 
-DONE = {"left": [], "never": [], "attachments": []}
+DONE = {"left": [], "never": [], "attachments": [], "skipped": [], "lost": ""}
 
 
 def test_evicts_what_goes_by_its_uid_with_its_own_grace():
@@ -125,24 +129,60 @@ def test_waits_for_a_pod_that_is_ending_and_names_what_holds_it():
     assert api.asked == []
 
 
+def claiming(name):
+    return {"name": "data", "persistentVolumeClaim": {"claimName": name}}
+
+
 def test_waits_for_the_volumes_of_the_pods_that_went_only():
-    claim = {"name": "data", "persistentVolumeClaim": {"claimName": "log"}}
-    daemon = pod("d", owner="DaemonSet", volumes=[claim])
+    daemon = pod("d", owner="DaemonSet", volumes=[claiming("log")])
+    ephemeral = pod("b", volumes=[{"name": "scratch", "ephemeral": {}}])
     api = Cluster(
-        pod("a"), daemon, attachments=[attachment("pv-a"), attachment("pv-log")], claims=[("log", "pv-log")]
+        pod("a", volumes=[claiming("data")]),
+        ephemeral,
+        daemon,
+        attachments=[attachment(volume) for volume in ("pv-a", "pv-b", "pv-log", "pv-of-nobody")],
+        claims=[("data", "pv-a"), ("b-scratch", "pv-b"), ("log", "pv-log")],
     )
-    api.lists[drain.DAEMON_SETS] = [{"metadata": {"namespace": "shop", "name": "web"}}]
-    assert evict(api, 0.1) == {**DONE, "attachments": ["pv-a by csi"]}
-    api.lists[drain.ATTACHMENTS].pop(0)
+    api.daemon_sets = {"web"}
+    assert evict(api, 0.3) == {**DONE, "attachments": ["pv-a by csi", "pv-b by csi"]}
+
+
+def test_waits_for_the_volumes_that_the_hold_remembers():
+    api = Cluster(attachments=[attachment("pv-a")])
+    holds.take(api, "w-1", replace(HOLD, volumes=("pv-a",)))
+    assert evict(api, 0.1)["attachments"] == ["pv-a by csi"]
+    api.lists[drain.ATTACHMENTS].clear()
     assert evict(api) == DONE
 
 
 def test_stops_once_the_hold_is_anothers():
     api = Cluster(pod("a"))
-    holds.release(api, "w-1", force=True)
-    with pytest.raises(HeldError, match="not held any more"):
-        evict(api)
+    holds.release(api, "w-1", HOLD, force=True)
+    assert evict(api)["lost"] == "it is not held any more"
     assert api.asked == []
+
+
+def test_an_api_server_that_is_silent_for_a_moment_is_asked_again():
+    api = Cluster(pod("a"))
+    api.answers["a"] = [UnreachableError("it does not answer")]
+    silent = [True, True]
+    get = api.get
+
+    def flaky(path, **query):
+        if silent:
+            silent.pop()
+            raise UnreachableError("it does not answer")
+        return get(path, **query)
+
+    api.get = flaky
+    assert evict(api) == DONE
+
+
+def test_names_the_pods_that_it_does_not_wait_for():
+    ending = pod("a")
+    ending["metadata"]["deletionTimestamp"] = moment(-100)
+    said = evict(Cluster(ending), skip_wait_for_delete_timeout=60)
+    assert [one["pod"] for one in said["skipped"]] == ["shop/a"]
 
 
 def test_a_look_names_the_budgets_and_the_pods_that_are_never_evicted():
@@ -154,11 +194,8 @@ def test_a_look_names_the_budgets_and_the_pods_that_are_never_evicted():
         }
         for name in ("one", "two")
     ]
-    look = drain.look(Cluster(pod("a"), budgets=budgets), "w-1", Options())
+    look = drain.look(Cluster(pod("a")), "w-1", Options(), budgets)
     assert "budget one allows 1 now" in look["goes"][0]["why"]
     assert "(one, two)" in look["forbidden"][0]["why"]
-    assert (
-        drain.look(Cluster(pod("a"), budgets=budgets), "w-1", Options(disable_eviction=True))["forbidden"]
-        == []
-    )
-    assert drain.look(Cluster(), "w-2", Options()) is None
+    assert drain.look(Cluster(pod("a")), "w-1", Options(disable_eviction=True), budgets)["forbidden"] == []
+    assert drain.look(Cluster(), "w-2", Options(), budgets) is None

@@ -1,5 +1,7 @@
 """Holds in the API: with the cordon, as one compare-and-set, and given back as it was."""
 
+from dataclasses import replace
+
 import pytest
 from fake_api import FakeApi
 
@@ -91,29 +93,49 @@ def test_a_node_that_cannot_be_reached_stays_held_by_no_run():
 
 def test_a_person_releases_what_no_run_works_under_or_by_force():
     api = FakeApi({PATH: node()})
-    holds.take(api, "w-1", MINE)
+    hold = holds.take(api, "w-1", MINE)
     with pytest.raises(HeldError, match="run-1"):
-        holds.release(api, "w-1")
-    assert holds.release(api, "w-1", force=True).who == "ann"
-    assert holds.release(api, "w-1") is None
+        holds.release(api, "w-1", hold)
+    assert holds.release(api, "w-1", hold, force=True)
+    assert not holds.release(api, "w-1", hold)
     assert not cordoned(api)
+
+
+def test_a_release_that_comes_late_does_not_hit_the_next_hold():
+    api = FakeApi({PATH: node()})
+    seen = holds.take(api, "w-1", replace(MINE, run="", since=moment(-60)))
+    holds.release(api, "w-1", seen)
+    holds.take(api, "w-1", replace(MINE, run=""))
+    with pytest.raises(HeldError):
+        holds.release(api, "w-1", seen)
+    with pytest.raises(HeldError):
+        holds.uncordon(api, "w-1", seen)
+    assert cordoned(api)
+
+
+def test_a_node_that_somebody_opened_by_hand_is_held_anew():
+    api = FakeApi({PATH: node(cordoned=True)})
+    holds.take(api, "w-1", replace(MINE, run="", since=moment(-60)))
+    api.merge(PATH, {"spec": {"unschedulable": None}})
+    again = holds.take(api, "w-1", MINE)
+    assert (again.was_cordoned, again.since) == (False, MINE.since)
 
 
 def test_uncordon_opens_what_a_drain_has_kept_whatever_it_was_before():
     api = FakeApi({PATH: node(cordoned=True)})
-    holds.take(api, "w-1", MINE)
+    hold = holds.take(api, "w-1", MINE)
     with pytest.raises(HeldError):
-        holds.uncordon(api, "w-1")
+        holds.uncordon(api, "w-1", hold)
     holds.keep(api, "w-1", "run-1", 60)
-    assert holds.uncordon(api, "w-1")
+    assert holds.uncordon(api, "w-1", replace(hold, run=""))
     assert not cordoned(api)
     assert not held(api)
-    assert not holds.uncordon(api, "w-1")
+    assert not holds.uncordon(api, "w-1", None)
 
 
 def test_uncordon_opens_nothing_that_another_operation_holds():
     api = FakeApi({PATH: node()})
-    holds.take(api, "w-1", Hold("hold", "", "ann", "memory errors", moment(), moment(600)))
+    hold = holds.take(api, "w-1", Hold("hold", "", "ann", "memory errors", moment(), moment(600)))
     with pytest.raises(HeldError, match="memory errors"):
-        holds.uncordon(api, "w-1")
+        holds.uncordon(api, "w-1", hold)
     assert cordoned(api)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulator.clock import FOREVER, SimulatedError, Steps
+from simulator.clock import FOREVER, Steps
 from simulator.modules import fencing
 
 if TYPE_CHECKING:
     from simulator.objects import Objects, Pod
     from simulator.server import Server
     from simulator.world import World
+
+
+_NOTHING: dict[str, Any] = {"left": [], "never": [], "attachments": [], "skipped": [], "lost": ""}
 
 
 def look(world: World, here: Server, nodes: list[str], options: dict[str, Any]) -> Steps:
@@ -37,14 +40,14 @@ def evict(
         objects = world.api(here)
         hold = objects.nodes[node].hold if node in objects.nodes else None
         if hold is None or hold.run != run:
-            raise SimulatedError(f"node {node} is held by {hold}")
+            return {**_NOTHING, "lost": f"it is held by {hold}"}
         there = world.pods_on(objects, node)
         for pod in there:
             if pod.gone == FOREVER and world.allows_eviction(objects, pod):
                 pod.gone = world.now + objects.apps[pod.app].grace
                 world.tell("evicted", node=node)
         if not there or world.now >= end:
-            return {"left": [_told(pod) for pod in there], "never": [], "attachments": []}
+            return {**_NOTHING, "left": [_told(pod) for pod in there]}
         yield 1.0
 
 
@@ -59,6 +62,8 @@ def _look(world: World, objects: Objects, node: str) -> dict[str, Any] | None:
         "stays": [],
         "forbidden": [],
         "attachments": [],
+        "volumes": [],
+        "cordoned": found.unschedulable,
     }
 
 

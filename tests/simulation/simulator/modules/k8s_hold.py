@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from k8s_lifecycle.model.hold import DRAIN, HeldError, Hold, may_release, moment, taken
+from k8s_lifecycle.model.hold import HeldError, Hold, may_release, moment, taken
 from simulator.clock import SimulatedError, Steps
 
 if TYPE_CHECKING:
@@ -14,15 +14,11 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 
-def take(
-    world: World, here: Server, node: str, hold: dict[str, str], seconds: float, dead: list[str] | None = None
-) -> Steps:
+def take(world: World, here: Server, node: str, hold: dict[str, Any], dead: list[str] | None = None) -> Steps:
     """Take the hold of a node and cordon it."""
     yield world.seconds(0.2)
     found = _node(world, here, node)
-    since, until = moment(0, world.today), moment(seconds, world.today)
-    owner = hold["operation"], hold["run"], hold["who"]
-    wanted = Hold(*owner, hold["reason"], since, until, found.unschedulable)
+    wanted = replace(Hold.from_dict(hold), was_cordoned=found.unschedulable)
     try:
         found.hold = taken(found.hold, wanted, world.today, dead or ())
     except HeldError as held:
@@ -60,30 +56,22 @@ def give_back(world: World, here: Server, run: str, nodes: list[str] | None = No
 
 
 def release(
-    world: World, here: Server, node: str, dead: list[str] | None = None, force: bool = False
+    world: World,
+    here: Server,
+    node: str,
+    hold: dict[str, Any],
+    dead: list[str] | None = None,
+    force: bool = False,
 ) -> Steps:
     """Give the hold of a node back for a person."""
     yield world.seconds(0.2)
     found = _node(world, here, node)
-    hold = found.hold
-    if hold and not (force or may_release(hold, world.today, dead or ())):
-        raise SimulatedError(f"held by {hold}")
-    if hold:
-        _open(found)
-    return {"hold": hold.to_dict() if hold else None}
-
-
-def uncordon(world: World, here: Server, node: str, dead: list[str] | None = None) -> Steps:
-    """Open a node for pods."""
-    yield world.seconds(0.2)
-    found = _node(world, here, node)
-    if found.hold and not (
-        found.hold.operation == DRAIN and may_release(found.hold, world.today, dead or ())
-    ):
+    if found.hold and not (force or may_release(found.hold, world.today, dead or ())):
         raise SimulatedError(f"held by {found.hold}")
-    changed = found.unschedulable
-    found.hold, found.unschedulable = None, False
-    return {"changed": changed}
+    there = found.hold is not None
+    if there:
+        _open(found)
+    return {"changed": there}
 
 
 def _open(node: Node) -> None:
@@ -103,5 +91,4 @@ FUNCTIONS = {
     "k8s_hold.keep": keep,
     "k8s_hold.give_back": give_back,
     "k8s_hold.release": release,
-    "k8s_hold.uncordon": uncordon,
 }
