@@ -18,6 +18,7 @@ __opts__: dict[str, Any]
 
 # Their kubeconfigs are not read again while they run: https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-certs/
 _RESTARTED = ("kube-controller-manager", "kube-scheduler")
+_API_SERVER = "kube-apiserver"
 _POLL = 1.0
 
 
@@ -27,8 +28,8 @@ def report() -> dict[str, Any]:
     Returns a mapping:
 
     files
-        A list, each with name, where (its path), written (when, in seconds since the epoch), subject, issuer,
-        sans, expires (seconds since the epoch), fingerprint (SHA-256, hexadecimal), authority (True for a CA)
+        A list, each with name, where (its path), written, begins and expires (seconds since the epoch),
+        subject, issuer, sans, fingerprint (SHA-256, hexadecimal), authority (True for a CA)
         and, for those that have a key, whole (whether it matches its key and the cluster's CA has signed it).
         One that cannot be read has name, where, whole (False) and error instead.
     served
@@ -36,8 +37,13 @@ def report() -> dict[str, Any]:
         its own), where, port, subject, issuer, sans, expires and fingerprint.
     started
         When each component started, by name, in seconds since the epoch.
-    external_ca
-        Whether this server has the CA without its key.
+    healthy
+        The names of the components of a control plane that say that they are healthy.
+    kubelet
+        A mapping: whether kubelet.conf is there (``configured``), whether it and the certificate that it
+        leads to are ``whole``, and whether the kubelet was given a token to ask for one (``bootstrapping``).
+    external
+        The CAs of this control plane's certificates whose keys are not on this server, a list of names.
     staged
         Whether a renewal was cut off after its certificates were made.
 
@@ -81,14 +87,14 @@ def renew(fence: int, spec: dict[str, Any]) -> dict[str, str]:
 
 
 def wait_served(timeout: float = 90) -> list[str]:
-    """Wait until every port shows the certificate that is in its file.
+    """Wait until every port of this control plane shows the certificate in its file, and its API is ready.
 
     kube-apiserver and etcd read theirs again by themselves, the former within a minute.
 
     timeout
         For how many seconds. Default: 90.
 
-    Returns the ports that do not by then, as ``port NUMBER (name of the file)``; none if all do.
+    Returns what is not so by then: ``port NUMBER`` or ``kube-apiserver``; none if all is.
 
     CLI Example:
 
@@ -98,9 +104,13 @@ def wait_served(timeout: float = 90) -> list[str]:
     """
     with failures.told("waiting for new certificates to be shown"):
         deadline = time.monotonic() + timeout
-        while (left := certificates.stale()) and time.monotonic() < deadline:
+        while True:
+            left = certificates.not_in_effect()
+            if not left and static_pods.healthy(_API_SERVER):
+                return []
+            if time.monotonic() > deadline:
+                return left or [_API_SERVER]
             time.sleep(_POLL)
-        return left
 
 
 def restart(fence: int, components: list[str] | None = None, timeout: float = 120) -> dict[str, list[str]]:
@@ -145,7 +155,8 @@ def put_back(fence: int, backup: str, timeout: float = 120) -> dict[str, str]:
 
     Returns which it was: ``backup``; and what did not come back, in words, empty if all did: ``failed``.
 
-    Raises an error if this server has seen a higher fencing number, or there is no such back-up.
+    Raises an error if this server has seen a higher fencing number, there is no such back-up, or its
+    certificates have expired or are not whole: the new ones stay in place then.
 
     CLI Example:
 
@@ -166,8 +177,7 @@ def put_back(fence: int, backup: str, timeout: float = 120) -> dict[str, str]:
 def renew_kubelet(fence: int, spec: dict[str, Any] | None = None, box: str = "") -> dict[str, bool]:
     """Give this server's kubelet a new client certificate, in place of one that has expired.
 
-    The kubelet renews its certificate by itself while it is valid. What is there is moved aside, to
-    /var/lib/k8s-lifecycle/certificates/kubelet.
+    The kubelet renews its certificate by itself while it is valid.
 
     fence
         The fencing number of the run, a whole number.
@@ -179,7 +189,7 @@ def renew_kubelet(fence: int, spec: dict[str, Any] | None = None, box: str = "")
     Returns whether it was renewed: ``changed``.
 
     Raises an error if this server has seen a higher fencing number, neither or both of ``spec`` and ``box``
-    are given, the box does not open, or kubeadm fails.
+    are given, the box does not open, kubeadm fails, or the kubelet has no certificate after 120 s.
 
     CLI Example:
 

@@ -110,8 +110,8 @@ def _certificates(data: Data) -> Iterator[str]:
         yield f"  {row['expires']} {row['days']:8} d  {row['server']:20} {what:28} {row['where']}"
     for warning in data["warnings"]:
         yield f"! {warning}"
-    for server in data["external_ca"]:
-        yield f"  {server}: the CA's key is outside the cluster: certificates are renewed there"
+    for server, authorities in data["external"].items():
+        yield f"  {server}: the key of {', '.join(authorities)} is outside the cluster: renew there"
 
 
 OF_ONE_CLUSTER = {"plan", "run", "verify", "certificates"}

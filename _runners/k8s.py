@@ -432,7 +432,7 @@ def rotate_certs(cluster: str, older_than: float = 24, test: bool = False) -> di
         salt-run k8s.rotate_certs dc1-prod test=True
         salt-run k8s.rotate_certs dc1-prod
     """
-    wanted = rotation.rotate(older_than * 3600)
+    wanted = rotation.rotate(_number("older_than", older_than, at_least=0) * 3600)
     if test:
         return _planned(_run(cluster, "rotate_certs"), wanted)
     run = _run(cluster, "rotate_certs", show=True)
@@ -493,21 +493,24 @@ def _once(servers: Collection[str]) -> tuple[str, ...]:
 
 
 def _positive(name: str, value: Any) -> float:
-    """Return an argument as a number; refuse what is none, or not more than 0."""
+    return _number(name, value, at_least=1e-3)
+
+
+def _number(name: str, value: Any, at_least: float) -> float:
+    """Return an argument as a number; refuse what is none, or less."""
     try:
         number = float(value)
     except (TypeError, ValueError):
-        number = 0.0
-    if number <= 0:
-        raise Failure("k8s", f"reading {name}={value}", "it is not a number greater than 0", "write one")
+        number = float("nan")
+    if not number >= at_least:
+        raise Failure("k8s", f"reading {name}={value}", f"it is no number from {at_least:g}", "write one")
     return number
 
 
 def _certificates(cluster: str, days: float) -> dict[str, Any]:
     run = _run(cluster, "certificates")
-    pkis = Scheduler(run.fleet).run(rotation.read_pkis(run))
-    silent = sorted(run.assignments.keys() - pkis.keys())
-    found = report(pkis, silent, run.clock().timestamp(), days * DAY)
+    pkis, unread = Scheduler(run.fleet).run(rotation.read_pkis(run))
+    found = report(pkis, unread, run.clock().timestamp(), _positive("days", days) * DAY)
     return {"cluster": cluster, **found, "retcode": 1 if found["warnings"] else 0}
 
 

@@ -9,7 +9,9 @@ from typing import Any
 from salt.exceptions import CommandExecutionError
 
 from k8s_lifecycle.model import spec as specs
-from k8s_lifecycle.model.certificates import DAY, Certificate, Pki
+from k8s_lifecycle.model.certificates import Certificate, Pki, is_due
+from k8s_lifecycle.model.facts import Member
+from k8s_lifecycle.model.quorum import Act, Proof, prove
 
 __virtualname__ = "k8s_pki"
 __opts__: dict[str, Any]
@@ -18,11 +20,13 @@ __salt__: Any
 _LOCKED_SECONDS = 600
 
 
-def leaf_certificates_valid(name: str, assignment: Mapping[str, Any], days: float = 30) -> dict[str, Any]:
-    """Report leaf certificates that expire soon; in a maintenance window of the spec, renew them.
+def leaf_certificates_valid(name: str, assignment: Mapping[str, Any]) -> dict[str, Any]:
+    """Report leaf certificates that are to be renewed; in a maintenance window of the spec, renew them.
 
-    The windows are ``maintenance.windows``. One control plane is renewed at a time: the others leave it to
-    their next highstate. Outside a window it only reports, and ``k8s.rotate_certs`` renews.
+    They are to be when they expire within 30 days, or a third of their life if that is less, when they are
+    not whole, or not in effect. The windows are ``maintenance.windows``. One control plane is renewed at a
+    time, and only while etcd has a quorum without it: the others leave it to their next highstate. Outside a
+    window it only reports, and ``k8s.rotate_certs`` renews.
 
     It fails if one has expired or is not whole, and if a renewal fails; those of before are back then.
 
@@ -30,8 +34,6 @@ def leaf_certificates_valid(name: str, assignment: Mapping[str, Any], days: floa
         Anything; shown in the output.
     assignment
         The server's place in its cluster: the pillar ``k8s``.
-    days
-        For how many days ahead an expiry counts as soon. Default: 30.
 
     ``changes`` holds each certificate that was renewed: when it expired, and when it does now.
 
@@ -41,46 +43,65 @@ def leaf_certificates_valid(name: str, assignment: Mapping[str, Any], days: floa
           k8s_pki.leaf_certificates_valid:
             - assignment: {{ pillar['k8s'] | json }}
     """
-    now = datetime.now(UTC)
+    now, spec = datetime.now(UTC), specs.from_dict(assignment["spec"])
     before = Pki.read(__salt__["k8s_pki.report"]())
-    due = [one for one in before.leaves if not one.whole or one.expires - now.timestamp() < days * DAY]
-    if not due:
-        return _result(name, True, "No leaf certificate expires soon")
-    told = f"{', '.join(one.name for one in due)} expire within {days:g} days, or are not whole"
-    spec = specs.from_dict(assignment["spec"])
-    if before.external_ca or not spec.maintenance.is_open(now):
+    due = [one for one in before.leaves if is_due(one, spec, now.timestamp())]
+    told = _told(before, due)
+    if not told:
+        return _result(name, True, "No leaf certificate is to be renewed")
+    if before.external or not spec.maintenance.is_open(now):
         valid = all(one.whole and one.expires > now.timestamp() for one in due)
-        remedy = f"run `salt-run k8s.rotate_certs {spec.name}`"
-        return _result(name, valid, f"{told}: {remedy}")
+        return _result(name, valid, f"{told}: run `salt-run k8s.rotate_certs {spec.name}`")
     if __opts__["test"]:
         return _result(name, None, f"{told}: they would be renewed", _changes(due, due))
     try:
-        failed = _renew(spec)
+        failed = _under_lock(spec)
     except CommandExecutionError as error:
         return _result(name, False, str(error))
-    if failed is None:
-        return _result(name, True, f"{told}: another run is at work, and the next highstate looks again")
     after = Pki.read(__salt__["k8s_pki.report"]())
     return _result(name, not failed, failed or f"{told}: renewed", _changes(due, list(after.leaves)))
 
 
-def _renew(spec: specs.Spec) -> str | None:
-    """Renew this server's under the cluster's lock; return what went wrong, None if the lock is another's."""
+def _told(pki: Pki, due: list[Certificate]) -> str:
+    """Return what is the matter, in words; empty where nothing is."""
+    words = [f"to be renewed: {', '.join(one.name for one in due)}"] if due else []
+    words += [f"with certificates from before: {', '.join(stale)}"] if (stale := pki.stale()) else []
+    return "; ".join([*words, *(["a renewal was cut off"] if pki.staged else [])])
+
+
+def _under_lock(spec: specs.Spec) -> str:
+    """Renew this server's under the cluster's Lease; return what went wrong, empty if nothing did."""
     holder = f"highstate of {__opts__['id']}"
     fence = __salt__["k8s_server.facts"]()["fence"] + 1
-    if not __salt__["k8s_lock.acquire"](spec.name, holder, fence, _LOCKED_SECONDS)["mine"]:
-        return None
+    taken = __salt__["k8s_lock.acquire"](spec.name, holder, fence, _LOCKED_SECONDS)
     try:
-        backup = __salt__["k8s_pki.renew"](fence, spec.to_dict())["backup"]
-        try:
-            left = __salt__["k8s_pki.wait_served"]()
-            __salt__["k8s_pki.restart"](fence)
-        except CommandExecutionError as error:
-            __salt__["k8s_pki.put_back"](fence, backup)
-            return f"{error}; the certificates of before are back"
-        return f"{', '.join(left)} still shows the old certificate" if left else ""
+        if not (taken["mine"] and taken["lease"]):
+            return "the cluster's lock is not to be had: the next highstate looks again"
+        if not (proof := _proof(spec)):
+            return f"not renewed: {'; '.join(proof.reasons)}"
+        return _renew(spec, fence)
     finally:
         __salt__["k8s_lock.release"](spec.name, holder)
+
+
+def _renew(spec: specs.Spec, fence: int) -> str:
+    backup = __salt__["k8s_pki.renew"](fence, spec.to_dict())["backup"]
+    try:
+        left = __salt__["k8s_pki.wait_served"]()
+        if not left:
+            __salt__["k8s_pki.restart"](fence)
+            return ""
+        failed = f"{', '.join(left)} is not as it should be with the new ones"
+    except CommandExecutionError as error:
+        failed = str(error)
+    back = __salt__["k8s_pki.put_back"](fence, backup)["failed"]
+    return f"{failed}; the certificates of before are back{f', but {back}' if back else ''}"
+
+
+def _proof(spec: specs.Spec) -> Proof:
+    said = __salt__["k8s_etcd.members"]()
+    members = [Member.read(one) for one in said["members"]]
+    return prove(members, Act.STOP, spec.node_name(__opts__["id"]))
 
 
 def _changes(before: list[Certificate], after: list[Certificate]) -> dict[str, Any]:

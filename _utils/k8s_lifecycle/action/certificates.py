@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterable
 from typing import Any
 
 from k8s_lifecycle.action import etcd_gate, steps
-from k8s_lifecycle.action.fleet import Answer, Call
+from k8s_lifecycle.action.fleet import Answer, Call, Outcome
 from k8s_lifecycle.action.observe import read_facts
 from k8s_lifecycle.action.operation import Operation
 from k8s_lifecycle.action.run import RUN_AGAIN, Failure, Run, value_of
@@ -27,25 +27,43 @@ BEHIND = {"port 6443": "kube-apiserver", "port 2379": "etcd", "port 2380": "etcd
 
 def rotate(older_than: float) -> Operation:
     """Return the operation. older_than: the age in seconds from which a certificate is renewed."""
+    began: list[float] = []  # what this run has made is never older than it, however long it takes
+
+    def plan(run: Run) -> Task:
+        now = run.clock().timestamp()
+        began.append(now)
+        facts = yield from read_facts(run, run.spec.control_plane.servers)
+        pkis, unread = yield from read_pkis(run)
+        return decision.plan(run.spec, facts, pkis, unread, decision.Wanted(now, began[0] - older_than))
+
     verbs = {
         "renew": renew,
         "restart": take_effect,
         "recover": recover,
         "renew_kubelet": renew_kubelet,
     }
-    return Operation(partial(_plan, older_than), verbs)
+    return Operation(plan, verbs)
 
 
 def read_pkis(run: Run) -> Task:
-    """Ask every server of the cluster for its certificates at once; those that answer are returned."""
-    answers: list[Answer] = yield [
-        Call(server, "k8s_pki.report", {}, REPORT_TIMEOUT) for server in run.assignments
-    ]
-    return {answer.server: Pki.read(answer.value) for answer in answers if answer.ok}
+    """Ask every server of the cluster for its certificates at once.
+
+    Return what those that answer report, and why others do not. A server on which the call failed may have
+    other modules than the master: it is synchronised, and asked once more.
+    """
+    answers: dict[str, Answer] = {answer.server: answer for answer in (yield _questions(run.assignments))}
+    failed = [server for server, answer in answers.items() if answer.outcome is Outcome.FAILED]
+    if failed:
+        run.tell("synchronises", servers=failed)
+        yield [Call(server, "saltutil.sync_all", {"refresh": True}, 180) for server in failed]
+        answers |= {answer.server: answer for answer in (yield _questions(failed))}
+    pkis = {server: Pki.read(answer.value) for server, answer in answers.items() if answer.ok}
+    return pkis, {server: answer.error for server, answer in answers.items() if not answer.ok}
 
 
 def renew(run: Run, step: Step) -> Task:
     """Renew a control plane's certificates, see each in effect, or put those of before back."""
+    yield from _prove(run, step)
     backup = yield from _renewed(run, step)
     try:
         yield from take_effect(run, step)
@@ -63,40 +81,43 @@ def take_effect(run: Run, step: Step) -> Task:
 
 
 def recover(run: Run, step: Step) -> Task:
-    """Renew a control plane that can talk to nobody, its kubelet too; start what has given up meanwhile."""
-    pki = Pki.read((yield from _report(run, step)))
-    if pki.kubelet_expired(run.clock().timestamp()):
+    """Renew a control plane that can talk to nobody, its kubelet first; start what has given up meanwhile.
+
+    etcd is restarted where it is not healthy only: without an API this cannot make anything worse.
+    """
+    before = yield from _report(run, step)
+    if before.kubelet_needs(run.clock().timestamp()):
         yield from _renew_own_kubelet(run, step)
     if step.how["renew"]:
         yield from _renewed(run, step)
-    pki = Pki.read((yield from _report(run, step)))
-    ports = {BEHIND[where] for where in pki.stale() if where in BEHIND}
-    yield from _restart(run, step, sorted({*READ_ONCE, "kube-apiserver", *ports}))
+    after = yield from _report(run, step)
+    if "etcd" not in after.healthy:
+        run.waits_for(step, "etcd to have a quorum")
+        yield from _restart(run, step, ["etcd"])
+    run.waits_for(step, "its API server, with new certificates")
+    yield from _restart(run, step, ["kube-apiserver", *READ_ONCE])
 
 
 def renew_kubelet(run: Run, step: Step) -> Task:
     """Give a kubelet a new certificate in place of an expired one: from the CA here, or by an admission."""
     if step.server in run.spec.control_plane.servers:
         yield from _renew_own_kubelet(run, step)
-        yield from steps.ready(run, step)
     else:
         minted = yield from steps.admit(run, step)
         answer = yield run.change(step.server, "k8s_pki.renew_kubelet", RENEW_TIMEOUT, box=minted["box"])
-        value_of(answer, "renewing its kubelet's certificate", RUN_AGAIN)
-        yield from steps.ready(run, step)
         yield from steps.revoke_used(run, step, minted)
+        value_of(answer, "renewing its kubelet's certificate", RUN_AGAIN)
+    yield from steps.ready(run, step)
     yield from steps.verified(run, step)
 
 
-def _plan(older_than: float, run: Run) -> Task:
-    facts = yield from read_facts(run, run.spec.control_plane.servers)
-    pkis = yield from read_pkis(run)
-    return decision.plan(run.spec, facts, pkis, decision.Wanted(run.clock().timestamp(), older_than))
+def _questions(servers: Iterable[str]) -> list[Call]:
+    return [Call(server, "k8s_pki.report", {}, REPORT_TIMEOUT) for server in servers]
 
 
 def _report(run: Run, step: Step) -> Task:
     answer = yield Call(step.server, "k8s_pki.report", {}, REPORT_TIMEOUT)
-    return value_of(answer, "reading its certificates", RUN_AGAIN)
+    return Pki.read(value_of(answer, "reading its certificates", RUN_AGAIN))
 
 
 def _renewed(run: Run, step: Step) -> Task:
@@ -119,17 +140,17 @@ def _served(run: Run, step: Step) -> Task:
     arguments = {"timeout": SERVED_TIMEOUT}
     answer = yield Call(step.server, "k8s_pki.wait_served", arguments, SERVED_TIMEOUT + 45)
     left = value_of(answer, "waiting for its ports to show the new certificates", RUN_AGAIN)
-    components = sorted({component for port, component in BEHIND.items() if any(port in one for one in left)})
-    if components:
+    if left:
         yield from _prove(run, step)
-        yield from _restart(run, step, components)
+        yield from _restart(run, step, sorted({BEHIND.get(one, one) for one in left}))
 
 
 def _prove(run: Run, step: Step) -> Task:
+    """Prove that the server's etcd member may stop; a cluster of one has no quorum to keep."""
     members = yield from etcd_gate.members(run)
     proof = prove(members, Act.STOP, run.spec.node_name(step.server))
-    if proof.answer is Proven.NO:
-        raise Failure(step.server, "restarting it for its certificates", "; ".join(proof.reasons), RUN_AGAIN)
+    if proof.answer is Proven.NO and len(members) > 1:
+        raise Failure(step.server, "proving that etcd bears it", "; ".join(proof.reasons), RUN_AGAIN)
 
 
 def _restart(run: Run, step: Step, components: list[str]) -> Task:

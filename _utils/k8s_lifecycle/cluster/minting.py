@@ -17,7 +17,7 @@ from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import kubeadm_config
 from k8s_lifecycle.model.settings import Spec
 from k8s_lifecycle.model.versions import Version
-from k8s_lifecycle.server import addresses, command, kubeadm_unit
+from k8s_lifecycle.server import addresses, command, kubeadm_unit, renewal
 
 PKI = Path("/etc/kubernetes/pki")
 AUTHORITIES = ("ca.crt", "ca.key", "sa.key", "sa.pub", "front-proxy-ca.crt", "front-proxy-ca.key")
@@ -40,6 +40,7 @@ class Applicant:
 def mint(api: Api, spec: Spec, applicant: Applicant, expires: int) -> dict[str, str]:
     """Return the sealed box for an applicant and the id of its token, whose certificate gets approved."""
     _refuse_wrong_role(spec, applicant)
+    renewal.refuse_external()
     _refuse_newer(spec, view.version(api))
     own = addresses.outside(spec, applicant.addresses)
     if not own:

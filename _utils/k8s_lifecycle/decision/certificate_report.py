@@ -8,11 +8,14 @@ from typing import Any
 
 from k8s_lifecycle.model.certificates import DAY, Certificate, Pki
 
+Report = dict[str, Any]
 
-def report(pkis: Mapping[str, Pki], silent: list[str], now: float, warn: float) -> dict[str, Any]:
+
+def report(pkis: Mapping[str, Pki], unread: Mapping[str, str], now: float, warn: float) -> Report:
     """Return all certificates, what expires first before the others, and what to know about them.
 
-    silent: the servers that did not answer. warn: for how many seconds ahead an expiry is a warning.
+    unread: why the certificates of a server are not known. warn: for how many seconds ahead an expiry is
+    a warning.
     """
     rows = [
         _row(server, certificate, now)
@@ -23,8 +26,8 @@ def report(pkis: Mapping[str, Pki], silent: list[str], now: float, warn: float) 
     warnings = [warning for server, pki in pkis.items() for warning in _warnings(server, pki, now, warn)]
     return {
         "certificates": rows,
-        "warnings": [*warnings, *(f"{server} did not answer" for server in silent)],
-        "external_ca": sorted(server for server, pki in pkis.items() if pki.external_ca),
+        "warnings": [*warnings, *(f"{server}: {why}" for server, why in sorted(unread.items()))],
+        "external": {server: list(pki.external) for server, pki in pkis.items() if pki.external},
     }
 
 
@@ -55,5 +58,7 @@ def _warnings(server: str, pki: Pki, now: float, warn: float) -> Iterator[str]:
             yield f"{server}: {one.where} does not match its key, or is not of the cluster's CA"
     for stale in pki.stale():
         yield f"{server}: {stale} runs with a certificate from before"
+    if pki.files and (needs := pki.kubelet_needs(now)):
+        yield f"{server}: its kubelet: {needs}"
     if pki.staged:
         yield f"{server}: a renewal was cut off"

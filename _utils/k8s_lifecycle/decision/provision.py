@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from k8s_lifecycle.decision import peers, placement
 from k8s_lifecycle.decision.condition import Condition, conditions, missing_phases
+from k8s_lifecycle.decision.held import leave_held
 from k8s_lifecycle.decision.plan import Plan, Step, Wave, waves
 from k8s_lifecycle.model import addon, kubeadm_config
 from k8s_lifecycle.model.facts import Facts, Node, Server
@@ -52,7 +53,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     version = target_version(spec, facts)
     starting = _founding(facts, todo, lead)
     fresh = [*starting, *joining, *_spares(spec, facts, assignments, todo)]
-    return Plan(
+    found = Plan(
         spec.name,
         "provision",
         waves=waves(
@@ -72,6 +73,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
         notes=(*_notes(spec, facts), *kept_out.values()),
         partial=any(condition is Condition.UNJUDGED for condition in todo.values()),
     )
+    return leave_held(found, spec, facts)
 
 
 def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditions) -> tuple[str, ...]:

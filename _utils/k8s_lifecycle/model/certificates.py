@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from k8s_lifecycle.model.leaves import seconds
@@ -11,10 +11,12 @@ from k8s_lifecycle.model.settings import Spec
 
 DAY = 86400.0
 NEAR = 30 * DAY
+# The kubelet renews its certificate when 70 to 90 % of its life are over: an older one was not renewed.
+KUBELET_OVERDUE = 0.95
 KUBELET_CLIENT = "kubelet-client-current.pem"
 # What a component reads when it starts, and never again.
 READ_ONCE = {"kube-controller-manager": "controller-manager.conf", "kube-scheduler": "scheduler.conf"}
-RENEWED_BY_KUBELET = frozenset({KUBELET_CLIENT, "kubelet-server-current.pem"})
+RENEWED_BY_KUBELET = frozenset({KUBELET_CLIENT, "kubelet-server-current.pem", "kubelet.conf"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Certificate:
     whole: bool = True
     written: float = 0.0
     error: str = ""
+    begins: float = 0.0
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> Certificate:
@@ -51,25 +54,34 @@ class Certificate:
             said.get("whole", True),
             said.get("written", 0.0),
             said.get("error", ""),
+            said.get("begins", 0.0),
         )
 
 
 @dataclass(frozen=True)
 class Pki:
-    """All certificates of one server."""
+    """All certificates of one server.
+
+    started: when each component did. healthy: the components that say they are. kubelet: whether kubelet.conf
+    is there (configured), leads to a whole certificate (whole), or is being asked for (bootstrapping).
+    external: the CAs whose keys are elsewhere. staged: whether a renewal was cut off.
+    """
 
     files: tuple[Certificate, ...]
     served: tuple[Certificate, ...]
     started: Mapping[str, float]
-    external_ca: bool
-    staged: bool
+    healthy: frozenset[str] = frozenset()
+    kubelet: Mapping[str, bool] = field(default_factory=dict)
+    external: tuple[str, ...] = ()
+    staged: bool = False
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> Pki:
         """Return what `k8s_pki.report` tells of a server."""
         files = tuple(Certificate.read(one) for one in said["files"])
         served = tuple(Certificate.read(one) for one in said["served"])
-        return cls(files, served, said["started"], said["external_ca"], said["staged"])
+        healthy, external = frozenset(said["healthy"]), tuple(said["external"])
+        return cls(files, served, said["started"], healthy, said["kubelet"], external, said["staged"])
 
     @property
     def leaves(self) -> Iterator[Certificate]:
@@ -100,10 +112,25 @@ class Pki:
         """Return the leaf certificates that are not valid any more."""
         return [one for one in self.leaves if one.expires <= now]
 
-    def kubelet_expired(self, now: float) -> bool:
-        """Whether the kubelet cannot renew its client certificate any more, since it has expired."""
-        found = self.file(KUBELET_CLIENT) or self.file("kubelet.conf")
-        return found is not None and found.expires <= now
+    def torn(self) -> list[Certificate]:
+        """Return the leaf certificates that are not whole."""
+        return [one for one in self.leaves if not one.whole]
+
+    def kubelet_needs(self, now: float) -> str:
+        """Return why the kubelet cannot renew its client certificate by itself; empty where it can."""
+        found = self.file(KUBELET_CLIENT)
+        if self.kubelet.get("bootstrapping"):
+            return "it was to ask for a certificate, and has not got it"
+        if not (self.kubelet.get("configured", True) and self.kubelet.get("whole", True)):
+            return "it has no whole credentials"
+        if found is None:
+            return ""
+        if found.expires <= now:
+            return "its client certificate has expired"
+        life = found.expires - found.begins
+        return (
+            "it has not renewed its client certificate" if now > found.begins + life * KUBELET_OVERDUE else ""
+        )
 
 
 def validity(spec: Spec) -> float:
@@ -111,10 +138,11 @@ def validity(spec: Spec) -> float:
     return seconds(str(spec.kubeadm.cluster.get("certificateValidityPeriod", "8760h")))
 
 
-def is_due(certificate: Certificate, spec: Spec, now: float, older_than: float) -> bool:
-    """Whether a leaf certificate is to be renewed: it is not whole, expires soon, or is older than asked.
+def is_due(certificate: Certificate, spec: Spec, now: float, made_before: float = float("-inf")) -> bool:
+    """Whether a leaf certificate is to be renewed: not whole, expiring soon, or made before a moment.
 
-    kubeadm gives a kubeconfig's certificate the beginning of its CA, so that only its end tells its age.
+    kubeadm gives a kubeconfig's certificate the beginning of its CA: only its end tells when it was made.
     """
-    left, whole_life = certificate.expires - now, validity(spec)
-    return not certificate.whole or left < min(NEAR, whole_life / 3) or left < whole_life - older_than
+    life = validity(spec)
+    soon = certificate.expires - now < min(NEAR, life / 3)
+    return not certificate.whole or soon or certificate.expires - life < made_before

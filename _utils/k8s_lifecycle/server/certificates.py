@@ -16,7 +16,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from k8s_lifecycle.server import addresses, processes, remains
+from k8s_lifecycle.server import addresses, remains, static_pods
 
 HANDSHAKE_TIMEOUT = 5.0
 KUBELET_SERVING = "kubelet-server-current.pem"
@@ -33,15 +33,6 @@ PORTS: Mapping[int, str] = {
     10257: "",
     10259: "",
 }
-# The kernel keeps fifteen letters of a process's name.
-COMPONENTS = {
-    "etcd": "etcd",
-    "kube-apiserver": "kube-apiserver",
-    "kube-controller-manager": "kube-controller",
-    "kube-scheduler": "kube-scheduler",
-    "kubelet": "kubelet",
-}
-
 Entry = dict[str, Any]
 
 
@@ -50,8 +41,14 @@ def look(root: Path = remains.ROOT, kubelet: Path = remains.KUBELET) -> dict[str
     return {
         "files": [*_authorities(root), *_leaves(root), *_kubeconfigs(root), *_of_the_kubelet(kubelet)],
         "served": served(),
-        "started": started(),
-        "external_ca": (root / "pki/ca.crt").exists() and not (root / "pki/ca.key").exists(),
+        "started": static_pods.started(),
+        "healthy": [name for name in static_pods.HEALTH if static_pods.healthy(name)],
+        "kubelet": {
+            "configured": (root / "kubelet.conf").exists(),
+            "whole": remains.kubeconfig(root, root / "kubelet.conf"),
+            "bootstrapping": (root / "bootstrap-kubelet.conf").exists(),
+        },
+        "external": remains.external_authorities(root),
     }
 
 
@@ -63,24 +60,17 @@ def served() -> list[Entry]:
     return [entry for entry in shown if entry]
 
 
-def started() -> dict[str, float]:
-    """Return when the components of this server started, in seconds since the epoch."""
-    found = processes.started(COMPONENTS.values())
-    return {name: found[comm] for name, comm in COMPONENTS.items() if comm in found}
-
-
 def fingerprint(certificate: x509.Certificate) -> str:
     """Return what tells a certificate from every other one."""
     return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
 
 
-def stale() -> list[str]:
-    """Return the ports that show another certificate than the one in its file, with the file's name."""
+def not_in_effect() -> list[str]:
+    """Return the ports of a control plane that do not show the certificate in its file, or are closed."""
     files = {entry["name"]: entry.get("fingerprint") for entry in _leaves(remains.ROOT)}
+    shown = {entry["port"]: entry["fingerprint"] for entry in served()}
     return [
-        f"{entry['where']} ({entry['name']})"
-        for entry in served()
-        if entry["name"] in files and entry["fingerprint"] != files[entry["name"]]
+        f"port {port}" for port, name in PORTS.items() if name in files and shown.get(port) != files[name]
     ]
 
 
@@ -166,6 +156,7 @@ def _told(certificate: x509.Certificate) -> Entry:
         "subject": certificate.subject.rfc4514_string(),
         "issuer": certificate.issuer.rfc4514_string(),
         "sans": sans(certificate),
+        "begins": certificate.not_valid_before_utc.timestamp(),
         "expires": certificate.not_valid_after_utc.timestamp(),
         "fingerprint": fingerprint(certificate),
     }

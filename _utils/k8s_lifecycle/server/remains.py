@@ -106,13 +106,28 @@ def renews_itself(root: Path = ROOT) -> bool:
 
 
 def signed(root: Path, base: str, issuer: str) -> bool:
-    """Whether a certificate and its key match, and this issuer of the cluster has signed it."""
-    return _Piece(base, _pair(root, base), partial(_signed, root, base, issuer)).state() is State.WHOLE
+    """Whether a certificate and its key match, and this issuer has signed it, whose key may be elsewhere."""
+
+    def whole() -> bool:
+        certificate, key = (path.read_bytes() for path in _pair(root, base))
+        return _issued(root, certificate, key, issuer=issuer)
+
+    return _Piece(base, _pair(root, base), whole).state() is State.WHOLE
 
 
 def kubeconfig(root: Path, path: Path) -> bool:
     """Whether a kubeconfig is whole, its certificate and key match, and the cluster's CA has signed it."""
     return _Piece(path.name, (path,), partial(_kubeconfig, root, path)).state() is State.WHOLE
+
+
+def external_authorities(root: Path = ROOT) -> list[str]:
+    """Return the authorities of a control plane's certificates whose keys are not on this server."""
+    issuers = {issuer for base, issuer in CERTIFICATES.values() if _pair(root, base)[0].exists()}
+    return sorted(
+        issuer
+        for issuer in issuers
+        if _pair(root, issuer)[0].exists() and not _pair(root, issuer)[1].exists()
+    )
 
 
 def _pieces(root: Path, kubelet: Path) -> Iterator[_Piece]:
@@ -140,7 +155,7 @@ def _pair(root: Path, base: str) -> tuple[Path, Path]:
 
 def _authority(root: Path, base: str) -> bool:
     certificate, key = _pair(root, base)
-    return _match(certificate.read_bytes(), key.read_bytes())
+    return match(certificate.read_bytes(), key.read_bytes())
 
 
 def _signed(root: Path, base: str, issuer: str) -> bool:
@@ -151,10 +166,11 @@ def _signed(root: Path, base: str, issuer: str) -> bool:
 def _issued(root: Path, certificate: bytes, key: bytes, *, issuer: str = "ca") -> bool:
     authority = x509.load_pem_x509_certificate(_pair(root, issuer)[0].read_bytes())
     x509.load_pem_x509_certificate(certificate).verify_directly_issued_by(authority)
-    return _match(certificate, key)
+    return match(certificate, key)
 
 
-def _match(certificate: bytes, key: bytes) -> bool:
+def match(certificate: bytes, key: bytes) -> bool:
+    """Whether a certificate is of a key."""
     return bool(x509.load_pem_x509_certificate(certificate).public_key() == _public(key))
 
 

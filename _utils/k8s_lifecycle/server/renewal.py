@@ -3,6 +3,7 @@
 kubeadm writes a key, then its certificate, and restarts nothing. So the new ones are made in a staging
 directory, checked there, and put into place one file at a time; a marker says that the staging is whole.
 Whoever finds that marker puts all of them into place again: what was cut off in between is repaired from it.
+The marker holds the name of the back-up, which was made before anything was put into place.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 from cryptography import x509
@@ -24,6 +27,8 @@ from k8s_lifecycle.server import certificates, command, durable, kubeadm_unit, r
 DIRECTORY = Path("/var/lib/k8s-lifecycle/certificates")
 STAGING = DIRECTORY / "staging"
 BACKUPS = DIRECTORY / "backups"
+WHOLE = DIRECTORY / "staging-is-whole"
+LOCK = DIRECTORY / "lock"
 KEPT = 3
 SHARED = (
     "ca.crt",
@@ -40,56 +45,87 @@ _PHASE_TIMEOUT = 120
 
 def renew(spec: Spec, server: str, address: str) -> str:
     """Renew all leaf certificates and kubeconfigs; return the name of the back-up of those before."""
-    _refuse_external()
+    refuse_external()
     kubeadm_unit.refuse_if_running()
-    if not staged():
-        _stage(spec, server, address)
-    backup = _back_up()
-    _put_into_place(STAGING)
-    shutil.rmtree(STAGING)
+    with durable.alone(LOCK):
+        if not (staged() and _is_whole(STAGING)):
+            _stage(spec, server, address)
+        backup = WHOLE.read_text(encoding="ascii")
+        _put_into_place(STAGING)
+        _discard_staging()
     return backup
 
 
 def staged() -> bool:
     """Whether a renewal was cut off when its certificates were made, and perhaps some put into place."""
-    return (STAGING / "whole").exists()
+    return WHOLE.exists()
 
 
 def put_back(backup: str) -> None:
-    """Put the certificates of a back-up into place again."""
+    """Put the certificates of a back-up into place again, unless they are worse than those in place."""
     directory = BACKUPS / Path(backup).name
     if not directory.is_dir():
-        kept = ", ".join(sorted(path.name for path in BACKUPS.glob("*"))) or "none"
+        kept = ", ".join(sorted(path.name for path in BACKUPS.glob("[0-9]*"))) or "none"
         raise HostError(f"there is no back-up {backup} on this server; kept are: {kept}")
-    shutil.rmtree(STAGING, ignore_errors=True)
-    _put_into_place(directory)
+    with durable.alone(LOCK):
+        if not _is_usable(directory):
+            raise HostError(f"those of {backup} have expired or are not whole: the new ones stay in place")
+        _discard_staging()
+        _put_into_place(directory)
 
 
-def _refuse_external() -> None:
-    for name in certificates.AUTHORITIES:
-        if not (remains.ROOT / f"pki/{name}.key").exists():
-            raise HostError(
-                f"this server has no {remains.ROOT}/pki/{name}.key: the certificate authority is outside the "
-                "cluster, and certificates are renewed there"
-            )
+def refuse_external() -> None:
+    """Raise an error where certificates are not this server's to make."""
+    if external := remains.external_authorities():
+        raise HostError(
+            f"this server has no key of the certificate authority {', '.join(external)}: it is outside the "
+            "cluster, and certificates are made there"
+        )
 
 
 def _stage(spec: Spec, server: str, address: str) -> None:
-    shutil.rmtree(STAGING, ignore_errors=True)
-    for name in SHARED:
-        durable.write(STAGING / "pki" / name, (remains.ROOT / "pki" / name).read_bytes())
+    """Make new certificates and check them, back up those in place, then say that the staging is whole."""
+    _discard_staging()
+    try:
+        for name in SHARED:
+            durable.write(STAGING / "pki" / name, (remains.ROOT / "pki" / name).read_bytes())
+        config = STAGING / "config.yaml"
+        durable.write(config, yaml.safe_dump_all(_documents(spec, server, address), sort_keys=False))
+        _phase("certs", "all", config)
+        for name in _kubeconfigs():
+            _phase("kubeconfig", name, config, "--kubeconfig-dir", str(STAGING))
+        _refuse_torn()
+        backup = _back_up()
+        durable.flush(STAGING)
+        durable.write(WHOLE, backup)
+    except BaseException:
+        _discard_staging()  # the keys of the CAs are in it
+        raise
+
+
+def _refuse_torn() -> None:
+    if not _is_whole(STAGING):
+        raise HostError(f"kubeadm made certificates in {STAGING} that are not whole: nothing was changed")
+
+
+def _documents(spec: Spec, server: str, address: str) -> list[dict[str, Any]]:
+    """Return kubeadm's configuration, which keeps every name that a certificate has now.
+
+    Somebody may have added names by hand, or the server may have had another address.
+    """
     documents = kubeadm_config.init_documents(
         spec, server=server, address=address, token=bootstrap_token.new()
     )
-    documents[1]["certificatesDir"] = str(STAGING / "pki")
-    config = STAGING / "config.yaml"
-    durable.write(config, yaml.safe_dump_all(documents, sort_keys=False))
-    _phase("certs", "all", config)
-    for name in _kubeconfigs():
-        _phase("kubeconfig", name, config, "--kubeconfig-dir", str(STAGING))
-    _check()
-    durable.flush(STAGING)
-    durable.write(STAGING / "whole", "")
+    cluster = documents[1]
+    cluster["certificatesDir"] = str(STAGING / "pki")
+    etcd = cluster.setdefault("etcd", {}).setdefault("local", {})
+    for place, field, base in (
+        (cluster["apiServer"], "certSANs", "apiserver"),
+        (etcd, "serverCertSANs", "etcd/server"),
+        (etcd, "peerCertSANs", "etcd/peer"),
+    ):
+        place[field] = list(dict.fromkeys([*place.get(field, ()), *_names(base)]))
+    return documents
 
 
 def _phase(group: str, name: str, config: Path, *flags: str) -> None:
@@ -97,24 +133,30 @@ def _phase(group: str, name: str, config: Path, *flags: str) -> None:
     command.output(*words, timeout=_PHASE_TIMEOUT)
 
 
-def _check() -> None:
-    """Every new pair matches, is signed by the cluster's own authority, and no name is lost."""
-    for base, issuer in certificates.LEAVES.items():
-        if not remains.signed(STAGING, base, issuer):
-            raise HostError(f"kubeadm made no whole certificate {base} in {STAGING}: nothing was changed")
-        lost = set(_names(remains.ROOT, base)) - set(_names(STAGING, base))
-        if lost:
-            raise HostError(
-                f"the certificate {base} has names that the spec does not ask for: {', '.join(sorted(lost))} "
-                "— add them to kubeadm.cluster (certSANs), then run again; nothing was changed"
-            )
-    for name in _kubeconfigs():
-        if not remains.kubeconfig(STAGING, STAGING / f"{name}.conf"):
-            raise HostError(f"kubeadm made no whole {name}.conf in {STAGING}: nothing was changed")
+def _is_whole(directory: Path) -> bool:
+    """Whether every new pair matches, and the authorities of this server have signed it."""
+    same = all(
+        (directory / f"pki/{name}.crt").read_bytes() == (remains.ROOT / f"pki/{name}.crt").read_bytes()
+        for name in certificates.AUTHORITIES
+    )
+    pairs = (remains.signed(directory, base, issuer) for base, issuer in certificates.LEAVES.items())
+    configs = (remains.kubeconfig(directory, directory / f"{name}.conf") for name in _kubeconfigs())
+    return same and all(pairs) and all(configs)
 
 
-def _names(root: Path, base: str) -> list[str]:
-    path = root / f"pki/{base}.crt"
+def _is_usable(directory: Path) -> bool:
+    """Whether the certificates of a back-up match their keys, and are valid still."""
+    now = datetime.now(UTC)
+    for base in certificates.LEAVES:
+        certificate, key = ((directory / f"pki/{base}.{end}").read_bytes() for end in ("crt", "key"))
+        found = x509.load_pem_x509_certificate(certificate)
+        if found.not_valid_after_utc <= now or not remains.match(certificate, key):
+            return False
+    return True
+
+
+def _names(base: str) -> list[str]:
+    path = remains.ROOT / f"pki/{base}.crt"
     try:
         return certificates.sans(x509.load_pem_x509_certificate(path.read_bytes()))
     except (FileNotFoundError, ValueError):  # it is lost or torn, and so are its names
@@ -144,9 +186,18 @@ def _put_into_place(source: Path) -> None:
 def _back_up() -> str:
     """Keep what is in place; the oldest back-ups go. They lie outside the directory of the manifests."""
     name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    draft = BACKUPS / "draft"
+    shutil.rmtree(draft, ignore_errors=True)
     for file in _files():
         if (remains.ROOT / file).exists():
-            durable.write(BACKUPS / name / file, (remains.ROOT / file).read_bytes())
-    for old in sorted(BACKUPS.iterdir())[:-KEPT]:
+            durable.write(draft / file, (remains.ROOT / file).read_bytes())
+    durable.flush(draft)
+    draft.rename(BACKUPS / name)
+    for old in sorted(BACKUPS.glob("[0-9]*"))[:-KEPT]:
         shutil.rmtree(old)
     return name
+
+
+def _discard_staging() -> None:
+    WHOLE.unlink(missing_ok=True)  # first: what is left of it after a cut is no staging any more
+    shutil.rmtree(STAGING, ignore_errors=True)

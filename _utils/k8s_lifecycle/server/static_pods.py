@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from k8s_lifecycle.errors import HostError
-from k8s_lifecycle.server import certificates, durable, remains
+from k8s_lifecycle.server import durable, processes, remains
 
 RESTARTED = "k8s-lifecycle/restarted"
 HEALTH = {
@@ -22,11 +22,25 @@ HEALTH = {
     "etcd": "http://127.0.0.1:2381/health",
 }
 _POLL = 0.5
+# The kernel keeps fifteen letters of a process's name.
+COMPONENTS = {
+    "etcd": "etcd",
+    "kube-apiserver": "kube-apiserver",
+    "kube-controller-manager": "kube-controller",
+    "kube-scheduler": "kube-scheduler",
+    "kubelet": "kubelet",
+}
+
+
+def started() -> dict[str, float]:
+    """Return when the components of this server started, in seconds since the epoch."""
+    found = processes.started(COMPONENTS.values())
+    return {name: found[comm] for name, comm in COMPONENTS.items() if comm in found}
 
 
 def restart(components: Collection[str], timeout: float) -> None:
     """Restart components and wait until each runs anew and is healthy."""
-    before = certificates.started()
+    before = started()
     for component in components:
         _touch(remains.ROOT / f"manifests/{component}.yaml")
     deadline = time.monotonic() + timeout
@@ -58,7 +72,7 @@ def _touch(path: Path) -> None:
 
 def _wait(component: str, before: float, deadline: float, timeout: float) -> None:
     while True:
-        since = certificates.started().get(component)
+        since = started().get(component)
         if since is not None and since > before and healthy(component):
             return
         if time.monotonic() > deadline:

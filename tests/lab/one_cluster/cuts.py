@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import suppress
 
 import pytest
 from lab_session import ROOT, Lab, wait_until
@@ -58,7 +59,8 @@ def master(lab: Lab, run: Run) -> None:
 def kill_minion(lab: Lab, server: str) -> None:
     """A server's minion ends at once, with its jobs."""
     for process in lab.processes(server, "salt-minion"):
-        os.kill(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended with its parent
+            os.kill(process, signal.SIGKILL)
 
 
 def restart_minion(lab: Lab, server: str) -> None:

@@ -9,6 +9,7 @@ from k8s_lifecycle.decision.certificates import Wanted, plan
 from k8s_lifecycle.model import spec as specs
 from k8s_lifecycle.model.certificates import DAY, Certificate, Pki
 from k8s_lifecycle.model.facts import observe
+from k8s_lifecycle.model.hold import Hold
 
 SPEC = {
     "datacenter": "dc1",
@@ -41,7 +42,7 @@ def certificate(name, left, **how):
 
 def pki(left=300 * DAY, started=NOW, **how):
     files = (certificate("apiserver", left), certificate("scheduler.conf", left, written=NOW - 60))
-    return Pki(files, (), {"kube-scheduler": started}, external_ca=False, staged=False, **how)
+    return Pki(files, (), {"kube-scheduler": started}, **how)
 
 
 def facts(leader="dc1-cp-1"):
@@ -65,8 +66,9 @@ def without_api():
     return observe({}, frozenset(SERVERS), {})
 
 
-def planned(spec, found, pkis, older_than=DAY):
-    return plan(spec, found, pkis, Wanted(NOW, older_than))
+def planned(spec, found, pkis, made_before=NOW - DAY):
+    unread = dict.fromkeys(set(SERVERS) - set(pkis), "it did not answer")
+    return plan(spec, found, pkis, unread, Wanted(NOW, made_before))
 
 
 def test_one_by_one_and_the_leader_last(spec):
@@ -100,21 +102,50 @@ def test_a_silent_control_plane_is_named_and_the_others_are_renewed(spec):
     assert list(found.blocked) == ["dc1-cp-1"]
 
 
+def kubelet(left):
+    return Pki((certificate("kubelet-client-current.pem", left, begins=NOW - DAY),), (), {})
+
+
 def test_a_kubelet_whose_certificate_has_expired_gets_one_and_others_do_not(spec):
-    expired = Pki((certificate("kubelet-client-current.pem", -DAY),), (), {}, external_ca=False, staged=False)
-    alive = Pki((certificate("kubelet-client-current.pem", DAY),), (), {}, external_ca=False, staged=False)
     pkis = dict.fromkeys(SERVERS, pki(left=YEAR - 60))
-    assert [str(step) for step in planned(spec, facts(), pkis | {"dc1-w-1": expired}).steps] == [
+    assert [str(step) for step in planned(spec, facts(), pkis | {"dc1-w-1": kubelet(-60)}).steps] == [
         "renew_kubelet dc1-w-1"
     ]
-    assert planned(spec, facts(), pkis | {"dc1-w-1": alive}).converged
-    assert planned(spec, facts(), pkis | {"dc1-w-9": expired}).converged  # it is no node
+    assert planned(spec, facts(), pkis | {"dc1-w-1": kubelet(DAY)}).converged
+    assert planned(spec, facts(), pkis | {"dc1-w-9": kubelet(-60)}).converged  # it is no node
+
+
+def test_a_control_planes_kubelet_comes_before_its_certificates(spec):
+    nodes = [node(name) for name in SERVERS]
+    answers = {name: control_plane(nodes=nodes) for name in SERVERS}
+    needy = replace(pki(), kubelet={"whole": False})
+    found = planned(
+        spec, observe(answers, frozenset(), {}), dict.fromkeys(SERVERS, pki()) | {"dc1-cp-3": needy}
+    )
+    assert [wave.name for wave in found.waves] == ["kubelets of control planes", "control planes, one by one"]
+    assert str(found.steps[0]) == "renew_kubelet dc1-cp-3"
+
+
+def test_a_worker_that_is_not_read_is_named(spec):
+    pkis = dict.fromkeys(SERVERS, pki(left=YEAR - 60))
+    unread = {"dc1-w-1": "it has other modules", "dc1-spare-1": "it did not answer"}
+    found = plan(spec, facts(), pkis, unread, Wanted(NOW, NOW - DAY))
+    assert found.blocked == {"dc1-w-1": "it has other modules — mend that and run again"}
+
+
+def test_a_node_that_somebody_holds_is_left_alone(spec):
+    hold = Hold("hold", "", "ann", "memory errors", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z").to_dict()
+    nodes = [node(name, hold=hold if name == "dc1-cp-2" else None) for name in SERVERS]
+    answers = {name: control_plane(nodes=nodes) for name in SERVERS}
+    found = planned(spec, observe(answers, frozenset(), {}), dict.fromkeys(SERVERS, pki()))
+    assert [step.server for step in found.steps] == ["dc1-cp-1", "dc1-cp-3"]
+    assert "memory errors" in found.blocked["dc1-cp-2"]
 
 
 def test_an_external_authority_is_refused(spec):
-    found = planned(spec, facts(), dict.fromkeys(SERVERS, replace(pki(), external_ca=True)))
+    found = planned(spec, facts(), dict.fromkeys(SERVERS, replace(pki(), external=("ca",))))
     assert found.steps == ()
-    assert "the certificate authority's key is not in the cluster" in found.refusals[0]
+    assert "the key of the authority ca is not in the cluster" in found.refusals[0]
 
 
 def test_without_an_api_all_are_renewed_at_once_where_they_have_expired(spec):
@@ -128,7 +159,13 @@ def test_without_an_api_all_are_renewed_at_once_where_they_have_expired(spec):
 def test_without_an_api_a_silent_control_plane_means_none_is_touched(spec):
     found = planned(spec, without_api(), {server: pki(left=-DAY) for server in SERVERS[1:]})
     assert found.steps == ()
-    assert "dc1-cp-1 did not answer" in found.refusals[0]
+    assert "dc1-cp-1: it did not answer" in found.refusals[0]
+
+
+@pytest.mark.parametrize("how", [{"staged": True}, {"kubelet": {"configured": False}}])
+def test_without_an_api_a_renewal_that_was_cut_off_is_finished(spec, how):
+    pkis = dict.fromkeys(SERVERS, pki(left=YEAR - 60)) | {"dc1-cp-2": replace(pki(left=YEAR - 60), **how)}
+    assert [step.verb for step in planned(spec, without_api(), pkis).steps] == ["recover"] * 3
 
 
 def test_an_api_that_is_down_for_another_reason_is_not_this_ones_to_mend(spec):

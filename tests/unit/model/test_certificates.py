@@ -27,31 +27,31 @@ def spec(change):
 
 
 @pytest.mark.parametrize(
-    ("left", "older_than", "due"),
+    ("left", "made_before", "due"),
     [
-        (YEAR, 0.0, False),  # made in this moment
-        (YEAR - 60, 0.0, True),
-        (YEAR - 60, 3600.0, False),
-        (YEAR - 7200, 3600.0, True),
-        (200 * DAY, 365 * DAY, False),
-        (29 * DAY, 365 * DAY, True),  # it expires soon, whatever its age
-        (-DAY, 365 * DAY, True),
+        (YEAR, NOW, False),  # made in this moment
+        (YEAR - 60, NOW, True),
+        (YEAR - 60, NOW - 3600, False),
+        (YEAR - 7200, NOW - 3600, True),
+        (200 * DAY, NOW - YEAR, False),
+        (29 * DAY, NOW - YEAR, True),  # it expires soon, whatever its age
+        (-DAY, NOW - 2 * YEAR, True),
     ],
 )
-def test_what_is_due(spec, left, older_than, due):
-    assert is_due(certificate(left=left), spec, NOW, older_than) is due
+def test_what_is_due(spec, left, made_before, due):
+    assert is_due(certificate(left=left), spec, NOW, made_before) is due
 
 
 def test_what_is_not_whole_is_due_whatever_its_age(spec):
-    assert is_due(certificate(whole=False), spec, NOW, YEAR)
+    assert is_due(certificate(whole=False), spec, NOW)
 
 
 def test_what_is_made_for_a_short_life_only_is_not_due_at_once(spec):
     short = spec.kubeadm.cluster | {"certificateValidityPeriod": "1h0m0s"}
     spec = replace(spec, kubeadm=replace(spec.kubeadm, cluster=short))
     assert validity(spec) == 3600
-    assert not is_due(certificate(left=3500), spec, NOW, 3600)
-    assert is_due(certificate(left=1100), spec, NOW, 3600)
+    assert not is_due(certificate(left=3500), spec, NOW)
+    assert is_due(certificate(left=1100), spec, NOW)
 
 
 @pytest.mark.parametrize(("text", "value"), [("8760h0m0s", 8760 * 3600), ("1m30s", 90), ("500ms", 0.5)])
@@ -65,7 +65,7 @@ def pki(started, shown="apiserver"):
         replace(certificate(fingerprint=shown), where="port 6443"),
         replace(certificate(""), where="port 10259"),
     )
-    return Pki(files, served, {"kube-scheduler": started}, external_ca=False, staged=False)
+    return Pki(files, served, {"kube-scheduler": started})
 
 
 def test_what_runs_with_a_certificate_from_before_is_stale():
@@ -78,8 +78,25 @@ def test_authorities_and_what_the_kubelet_renews_are_no_leaves_of_ours():
     own = certificate("kubelet-client-current.pem", left=-DAY)
     found = replace(pki(NOW), files=(*pki(NOW).files, own))
     assert [one.name for one in found.leaves] == ["apiserver", "scheduler.conf"]
-    assert found.kubelet_expired(NOW)
-    assert not pki(NOW).kubelet_expired(NOW)
+
+
+@pytest.mark.parametrize(
+    ("begins", "left", "kubelet", "needs"),
+    [
+        (-DAY, 300 * DAY, {}, ""),
+        (-300 * DAY, -DAY, {}, "has expired"),
+        (-96 * DAY, 4 * DAY, {}, "has not renewed"),
+        (-89 * DAY, 11 * DAY, {}, ""),
+        (-DAY, 300 * DAY, {"bootstrapping": True}, "was to ask"),
+        (-DAY, 300 * DAY, {"configured": False}, "no whole credentials"),
+        (-DAY, 300 * DAY, {"whole": False}, "no whole credentials"),
+    ],
+)
+def test_what_a_kubelet_cannot_do_by_itself(begins, left, kubelet, needs):
+    own = certificate("kubelet-client-current.pem", left=left, begins=NOW + begins)
+    said = replace(pki(NOW), files=(own,), kubelet=kubelet).kubelet_needs(NOW)
+    assert needs in said
+    assert bool(needs) is bool(said)
 
 
 @pytest.mark.parametrize(

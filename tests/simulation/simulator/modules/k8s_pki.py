@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 LIFE = 8760 * 3600.0
 READ_AGAIN = 60.0
 FILES = {"apiserver": 6443, "etcd/server": 2379, "controller-manager.conf": 0, "scheduler.conf": 0}
+_ALONE: dict[str, Any] = {"healthy": [], "kubelet": {}, "external": []}
 READ_ONCE = ("kube-controller-manager", "kube-scheduler")
 
 
@@ -22,7 +23,7 @@ def report(world: World, here: Server) -> Steps:
     yield world.seconds(0.3)
     leaves, today = here.disk.leaves, world.today.timestamp()
     if not here.disk.pods:
-        return {"files": [], "served": [], "started": {}, "external_ca": False, "staged": False}
+        return {"files": [], "served": [], "started": {}, **_ALONE, "staged": False}
     files = [
         _entry(name, leaves.issued, today - world.now)
         | {"written": leaves.issued, "whole": not leaves.mixed, "where": name}
@@ -38,7 +39,7 @@ def report(world: World, here: Server) -> Steps:
         "files": files,
         "served": served,
         "started": started,
-        "external_ca": False,
+        **_ALONE,
         "staged": leaves.staged is not None,
     }
 
