@@ -113,7 +113,7 @@ def wait_served(timeout: float = 90) -> list[str]:
             time.sleep(_POLL)
 
 
-def restart(fence: int, components: list[str] | None = None, timeout: float = 120) -> dict[str, list[str]]:
+def restart(fence: int, components: list[str] | None = None, seconds: float = 60) -> dict[str, list[str]]:
     """Restart components of this control plane server, and wait until each runs anew and is healthy.
 
     Whether an etcd member may be restarted is the caller's to prove (the quorum proof).
@@ -123,8 +123,8 @@ def restart(fence: int, components: list[str] | None = None, timeout: float = 12
     components
         Their names, a list. Default: kube-controller-manager and kube-scheduler, which do not read their
         kubeconfigs again.
-    timeout
-        For how many seconds to wait. Default: 120.
+    seconds
+        For how long to wait. Default: 60.
 
     Returns their names: ``changed``.
 
@@ -139,19 +139,19 @@ def restart(fence: int, components: list[str] | None = None, timeout: float = 12
     with failures.told("restarting components"):
         fencing.admit(fence)
         wanted = list(components or _RESTARTED)
-        static_pods.restart(wanted, timeout)
+        static_pods.restart(wanted, seconds)
         return {"changed": wanted}
 
 
-def put_back(fence: int, backup: str, timeout: float = 120) -> dict[str, str]:
+def put_back(fence: int, backup: str, seconds: float = 60) -> dict[str, str]:
     """Put the certificates of a back-up into place again, and restart what does not read them by itself.
 
     fence
         The fencing number of the run, a whole number.
     backup
         Its name, as ``k8s_pki.renew`` returned it.
-    timeout
-        For how many seconds to wait for the restarts. Default: 120.
+    seconds
+        For how long to wait for the restarts. Default: 60.
 
     Returns which it was: ``backup``; and what did not come back, in words, empty if all did: ``failed``.
 
@@ -168,7 +168,7 @@ def put_back(fence: int, backup: str, timeout: float = 120) -> dict[str, str]:
         fencing.admit(fence)
         renewal.put_back(backup)
         try:
-            static_pods.restart(_RESTARTED, timeout)
+            static_pods.restart(_RESTARTED, seconds)
         except Exception as error:  # the certificates are back, whatever becomes of the restart
             return {"backup": backup, "failed": str(error)}
         return {"backup": backup, "failed": ""}

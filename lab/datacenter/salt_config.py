@@ -36,6 +36,9 @@ def minion_config(layout: Layout, server: Server) -> dict[str, Any]:
         "id": server.id,
         "master": f"{MASTER}.{DOMAIN}",
         "grains": {name: value for name, value in grains.items() if value is not None},
+        # A handful of minions need no spreading out when the master is back.
+        "random_reauth_delay": 1,
+        "recon_max": 2000,
         **_common(layout),
         **_extra(layout.minion_config),
     }

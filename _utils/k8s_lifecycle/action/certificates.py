@@ -20,7 +20,8 @@ from k8s_lifecycle.model.quorum import Answer as Proven
 REPORT_TIMEOUT = 45
 RENEW_TIMEOUT = 180
 SERVED_TIMEOUT = 90
-RESTART_TIMEOUT = 165
+RESTARTED_WITHIN = 60.0
+RECOVERED_WITHIN = 180.0  # all of them at once, and etcd's quorum among them
 # What shows a port's certificate, and is restarted where it does not read a new one by itself.
 BEHIND = {"port 6443": "kube-apiserver", "port 2379": "etcd", "port 2380": "etcd"}
 
@@ -93,9 +94,9 @@ def recover(run: Run, step: Step) -> Task:
     after = yield from _report(run, step)
     if "etcd" not in after.healthy:
         run.waits_for(step, "etcd to have a quorum")
-        yield from _restart(run, step, ["etcd"])
+        yield from _restart(run, step, ["etcd"], RECOVERED_WITHIN)
     run.waits_for(step, "its API server, with new certificates")
-    yield from _restart(run, step, ["kube-apiserver", *READ_ONCE])
+    yield from _restart(run, step, ["kube-apiserver", *READ_ONCE], RECOVERED_WITHIN)
 
 
 def renew_kubelet(run: Run, step: Step) -> Task:
@@ -153,14 +154,15 @@ def _prove(run: Run, step: Step) -> Task:
         raise Failure(step.server, "proving that etcd bears it", "; ".join(proof.reasons), RUN_AGAIN)
 
 
-def _restart(run: Run, step: Step, components: list[str]) -> Task:
-    answer = yield run.change(step.server, "k8s_pki.restart", RESTART_TIMEOUT, components=components)
+def _restart(run: Run, step: Step, components: list[str], seconds: float = RESTARTED_WITHIN) -> Task:
+    arguments = {"components": components, "seconds": seconds}
+    answer = yield run.change(step.server, "k8s_pki.restart", seconds + 45, **arguments)
     value_of(answer, f"restarting {', '.join(components)}", RUN_AGAIN)
 
 
 def _put_back(run: Run, step: Step, backup: str) -> Task:
     """Put the certificates of before back; return what became of it, for people."""
-    answer: Answer = yield run.change(step.server, "k8s_pki.put_back", RESTART_TIMEOUT, backup=backup)
+    answer: Answer = yield run.change(step.server, "k8s_pki.put_back", RESTARTED_WITHIN + 45, backup=backup)
     if not answer.ok:
         return f"and the certificates of before could not be put back: {answer.error}"
     failed = answer.value["failed"]

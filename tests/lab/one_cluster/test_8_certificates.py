@@ -83,12 +83,12 @@ def calling(lab: Lab) -> Iterator[list[str]]:
         "https://api.dc1-prod.lab:8443/version"
     )
     loop = f"while sleep 0.1; do {call} || {call} && echo ok || echo failed; done"
-    asking = lab.start("exec", "dc1-w-1", "--", "sh", "-c", loop)
+    asking = lab.start("exec", "dc1-cp-2", "--", "sh", "-c", loop)
     heard: list[str] = []
     try:
         yield heard
     finally:
-        lab("exec", "dc1-w-1", "--", "pkill", "-f", "while sleep 0.1", check=False)
+        lab("exec", "dc1-cp-2", "--", "pkill", "-f", "while sleep 0.1", check=False)
         heard += asking.communicate(timeout=30)[0].split()
 
 

@@ -67,19 +67,19 @@ def wait_served(world: World, here: Server, timeout: float = 90) -> Steps:
     return [] if done else ["port 6443 (apiserver)"]
 
 
-def restart(world: World, here: Server, fence: int, components: list[str], timeout: float = 120) -> Steps:
+def restart(world: World, here: Server, fence: int, components: list[str], seconds: float = 60) -> Steps:
     """Restart components."""
     fencing.admit(world, here, fence)
     yield world.seconds(6)
     if here.refuses_to_start:
-        raise SimulatedError(f"{components[0]} did not come back within {timeout:.0f} s")
+        raise SimulatedError(f"{components[0]} did not come back within {seconds:.0f} s")
     here.components_started = world.now
     if not set(components) <= set(READ_ONCE):
         here.shown = here.disk.leaves.issued
     return {"changed": components}
 
 
-def put_back(world: World, here: Server, fence: int, backup: str, timeout: float = 120) -> Steps:
+def put_back(world: World, here: Server, fence: int, backup: str, seconds: float = 60) -> Steps:
     """Put the certificates of a back-up into place again."""
     fencing.admit(world, here, fence)
     yield world.seconds(1)
