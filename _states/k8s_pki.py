@@ -55,11 +55,11 @@ def leaf_certificates_valid(name: str, assignment: Mapping[str, Any]) -> dict[st
     if __opts__["test"]:
         return _result(name, None, f"{told}: they would be renewed", _changes(due, due))
     try:
-        failed = _under_lock(spec)
+        good, said = _under_lock(spec)
     except CommandExecutionError as error:
         return _result(name, False, str(error))
     after = Pki.read(__salt__["k8s_pki.report"]())
-    return _result(name, not failed, failed or f"{told}: renewed", _changes(due, list(after.leaves)))
+    return _result(name, good, f"{told}: {said}", _changes(due, list(after.leaves)))
 
 
 def _told(pki: Pki, due: list[Certificate]) -> str:
@@ -69,22 +69,24 @@ def _told(pki: Pki, due: list[Certificate]) -> str:
     return "; ".join([*words, *(["a renewal was cut off"] if pki.staged else [])])
 
 
-def _under_lock(spec: specs.Spec) -> str:
-    """Renew this server's under the cluster's Lease; return what went wrong, empty if nothing did."""
+def _under_lock(spec: specs.Spec) -> tuple[bool, str]:
+    """Renew this server's under the cluster's Lease; return whether all is well, and what was done."""
     holder = f"highstate of {__opts__['id']}"
     fence = __salt__["k8s_server.facts"]()["fence"] + 1
     taken = __salt__["k8s_lock.acquire"](spec.name, holder, fence, _LOCKED_SECONDS)
     try:
         if not (taken["mine"] and taken["lease"]):
-            return "the cluster's lock is not to be had: the next highstate looks again"
+            return True, "the cluster's lock is not to be had, and the next highstate looks again"
         if not (proof := _proof(spec)):
-            return f"not renewed: {'; '.join(proof.reasons)}"
-        return _renew(spec, fence)
+            return False, f"not renewed: {'; '.join(proof.reasons)}"
+        failed = _renew(spec, fence)
+        return not failed, failed or "renewed"
     finally:
         __salt__["k8s_lock.release"](spec.name, holder)
 
 
 def _renew(spec: specs.Spec, fence: int) -> str:
+    """Renew this server's; return what went wrong, empty if nothing did."""
     backup = __salt__["k8s_pki.renew"](fence, spec.to_dict())["backup"]
     try:
         left = __salt__["k8s_pki.wait_served"]()
