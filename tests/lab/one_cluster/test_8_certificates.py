@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import cuts
-import pytest
 from expiry import CLIENT, expire_all
-from lab_session import Lab, is_ready, wait_until
+from lab_session import ROOT, Lab, is_ready, wait_until
 
 CLUSTER = "dc1-prod"
 CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
@@ -22,7 +20,7 @@ LEAVES = {
     "admin.conf", "controller-manager.conf", "scheduler.conf",
 }  # fmt: skip
 RESTARTED = {"kube-controller-manager", "kube-scheduler"}
-STAGING = "/var/lib/k8s-lifecycle/certificates/staging"
+CERTIFICATES = "var/lib/k8s-lifecycle/certificates"
 SCHEDULER = "/etc/kubernetes/manifests/kube-scheduler.yaml"
 
 
@@ -92,52 +90,50 @@ def calling(lab: Lab) -> Iterator[list[str]]:
         heard += asking.communicate(timeout=30)[0].split()
 
 
-def root(lab: Lab, server: str) -> Path:
-    """A server's own file system, seen from here."""
-    return Path(f"/proc/{lab.processes(server, 'salt-minion')[0]}/root")
-
-
-@pytest.mark.parametrize("moment", ["being made", "made", "restarting"])
-def test_cut_off_at_a_step_of_one_server_and_run_again(
-    demo: Lab, provisioned: dict[str, Any], moment: str
-) -> None:
-    victim = "dc1-cp-3"
-    run = cuts.started(demo, f"renew {victim}", "k8s.rotate_certs", CLUSTER, "older_than=0")
-    at = root(demo, victim)
-    manifest = (at / SCHEDULER.lstrip("/")).stat().st_mtime
-    reached = {
-        "being made": (at / STAGING.lstrip("/") / "pki").exists,
-        "made": (at / STAGING.lstrip("/") / "whole").exists,
-        "restarting": lambda: (at / SCHEDULER.lstrip("/")).stat().st_mtime != manifest,
-    }[moment]
-    wait_until(moment, reached, 60, every=0.005)
-    demo("kill", victim)
-    demo("start", victim)
-    run.communicate(timeout=cuts.ENDED)
-    cuts.wait_for_minion(demo, victim)
-    wait_until("its API server", lambda: demo.run("k8s.status", CLUSTER, check=False)["retcode"] == 0, 120)
+def test_cut_off_at_each_step_of_one_server_and_run_again(demo: Lab, provisioned: dict[str, Any]) -> None:
+    victim = planned(demo, "older_than=0")[0]
+    at = ROOT / "build/lab/k8slab/servers" / victim / "upper"  # its disk, seen from here
+    manifest = at / SCHEDULER.lstrip("/")
+    before = manifest.stat().st_mtime
+    moments: dict[str, Callable[[], bool]] = {
+        "being made": (at / CERTIFICATES / "staging/pki").exists,
+        "made": (at / CERTIFICATES / "staging-is-whole").exists,
+        "restarting": lambda: manifest.stat().st_mtime != before,
+    }
+    for moment, reached in moments.items():
+        run = cuts.started(demo, f"renew {victim}", "k8s.rotate_certs", CLUSTER, "older_than=0")
+        wait_until(f"certificates {moment}", reached, 60, every=0.005)
+        cuts.kill_minion(demo, victim)
+        said = run.communicate(timeout=cuts.ENDED)[0]
+        assert run.returncode == 1, said
+        cuts.restart_minion(demo, victim)
     demo.run("k8s.rotate_certs", CLUSTER, "older_than=1")
     assert demo.run("k8s.rotate_certs", CLUSTER, "older_than=1")["steps"] == []
     assert demo.run("k8s.certificates", CLUSTER)["warnings"] == []
 
 
+def planned(lab: Lab, *options: str) -> list[str]:
+    """The servers of a rotation's plan, in its order."""
+    plan = lab.run("k8s.rotate_certs", CLUSTER, *options, "test=True", check=False)
+    return [step["server"] for wave in plan["waves"] for step in wave["steps"]]
+
+
 def test_a_component_that_does_not_come_back_stops_it_there(demo: Lab, provisioned: dict[str, Any]) -> None:
-    plan = demo.run("k8s.rotate_certs", CLUSTER, "older_than=0", "test=True", check=False)
-    order = [step["server"] for wave in plan["waves"] for step in wave["steps"]]
+    broken = planned(demo, "older_than=0")[0]
     before = reports(demo)
-    demo("exec", order[0], "--", "sed", "-i", "s/    - kube-scheduler$/&-of-nobody/", SCHEDULER)
+    demo("exec", broken, "--", "sed", "-i", "s/    - kube-scheduler$/&-of-nobody/", SCHEDULER)
     try:
         report = demo.run("k8s.rotate_certs", CLUSTER, "older_than=0", check=False)
     finally:
-        demo("exec", order[0], "--", "sed", "-i", "s/kube-scheduler-of-nobody/kube-scheduler/", SCHEDULER)
+        demo("exec", broken, "--", "sed", "-i", "s/kube-scheduler-of-nobody/kube-scheduler/", SCHEDULER)
     (step,) = report["steps"]
-    assert step["server"] == order[0]
+    assert step["server"] == broken
     assert "kube-scheduler did not come back" in step["failed"]
     assert "the certificates of before are back" in step["failed"]
     after = reports(demo)
     for server in CONTROL_PLANES:
         assert fingerprints(before[server], "files") == fingerprints(after[server], "files")
-    wait_until("the scheduler", lambda: is_well(demo, order[0]), 120)
+    wait_until("the scheduler", lambda: is_well(demo, broken), 120)
     demo.run("k8s.rotate_certs", CLUSTER, "older_than=1")
 
 
