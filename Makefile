@@ -7,7 +7,8 @@ RUN := $(VENV)/bin
 SEEDS ?= 150
 KUBECTL := kubectl --kubeconfig /etc/kubernetes/admin.conf
 
-.PHONY: help check lint types unit simulation integration lab test bench demo demo-down docs
+.PHONY: help check lint types unit simulation integration lab lab-itself lab-cluster lab-joining lab-preflight
+.PHONY: test bench demo demo-down docs
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,11 +36,27 @@ simulation: $(VENV)/ready ## The real runner on a simulated fleet, killed at eve
 integration: $(VENV)/ready ## A real Salt master and minions on loopback
 	$(RUN)/pytest -q tests/integration
 
-lab: $(VENV)/ready ## Real clusters on real servers: root, 2 cores, 24 GiB
-	$(RUN)/pytest -q -rs tests/lab
+lab: lab-itself lab-cluster lab-joining lab-preflight ## Real clusters on real servers: root, 2 cores, 24 GiB
 
-test: SEEDS = 600
-test: check integration lab ## All of it, also on a fresh machine; in CI nothing is left out
+lab-itself: $(VENV)/ready ## The lab's own tests
+	$(RUN)/pytest -q -rs tests/lab/test_lab_itself.py
+
+lab-cluster: $(VENV)/ready ## The life of one cluster
+	$(RUN)/pytest -q -rs tests/lab/one_cluster
+
+lab-joining: $(VENV)/ready ## Servers that join by themselves
+	$(RUN)/pytest -q -rs tests/lab/test_joining.py
+
+lab-preflight: $(VENV)/ready ## Servers with every problem at once
+	$(RUN)/pytest -q -rs tests/lab/test_preflight.py
+
+# Side by side is what leaves the other time to wait: two cores bear one busy cluster.
+test: SEEDS = 700
+test: lint types unit ## All of it, also on a fresh machine; in CI nothing is left out
+	$(MAKE) --jobs=2 --output-sync simulation integration SEEDS=$(SEEDS)
+	$(MAKE) lab-itself
+	$(MAKE) lab-cluster
+	$(MAKE) --jobs=2 --output-sync lab-joining lab-preflight
 
 bench: $(VENV)/ready ## What provision costs over the bare commands, and a no-op over test.ping: build/bench.json
 	$(RUN)/python tests/bench
