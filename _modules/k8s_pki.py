@@ -113,7 +113,7 @@ def wait_served(timeout: float = 90) -> list[str]:
             time.sleep(_POLL)
 
 
-def restart(fence: int, components: list[str] | None = None, seconds: float = 60) -> dict[str, list[str]]:
+def restart(fence: int, components: list[str] | None = None, seconds: float = 45) -> dict[str, list[str]]:
     """Restart components of this control plane server, and wait until each runs anew and is healthy.
 
     Whether an etcd member may be restarted is the caller's to prove (the quorum proof).
@@ -124,7 +124,7 @@ def restart(fence: int, components: list[str] | None = None, seconds: float = 60
         Their names, a list. Default: kube-controller-manager and kube-scheduler, which do not read their
         kubeconfigs again.
     seconds
-        For how long to wait. Default: 60.
+        For how long to wait. Default: 45.
 
     Returns their names: ``changed``.
 
@@ -143,7 +143,7 @@ def restart(fence: int, components: list[str] | None = None, seconds: float = 60
         return {"changed": wanted}
 
 
-def put_back(fence: int, backup: str, seconds: float = 60) -> dict[str, str]:
+def put_back(fence: int, backup: str, seconds: float = 45) -> dict[str, str]:
     """Put the certificates of a back-up into place again, and restart what does not read them by itself.
 
     fence
@@ -151,7 +151,7 @@ def put_back(fence: int, backup: str, seconds: float = 60) -> dict[str, str]:
     backup
         Its name, as ``k8s_pki.renew`` returned it.
     seconds
-        For how long to wait for the restarts. Default: 60.
+        For how long to wait for the restarts. Default: 45.
 
     Returns which it was: ``backup``; and what did not come back, in words, empty if all did: ``failed``.
 

@@ -20,7 +20,7 @@ from k8s_lifecycle.model.quorum import Answer as Proven
 REPORT_TIMEOUT = 45
 RENEW_TIMEOUT = 180
 SERVED_TIMEOUT = 90
-RESTARTED_WITHIN = 60.0
+RESTARTED_WITHIN = 45.0
 RECOVERED_WITHIN = 180.0  # all of them at once, and etcd's quorum among them
 # What shows a port's certificate, and is restarted where it does not read a new one by itself.
 BEHIND = {"port 6443": "kube-apiserver", "port 2379": "etcd", "port 2380": "etcd"}

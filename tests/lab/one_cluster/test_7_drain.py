@@ -5,6 +5,7 @@ Volumes are hostPaths, and their VolumeAttachments are simulated: no CSI driver 
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from lab_session import Lab, is_ready, wait_until
 CONTROL_PLANE, NODE, OTHER = "dc1-cp-2", "dc1-w-1", "dc1-w-2"
 HOLD = "k8s-lifecycle/hold"
 STATIC = "/etc/kubernetes/manifests/lab-static.yaml"
-BUDGET = 8
+BUDGET = 5
 TABLE = Path("build/drain-comparison.md")
 
 Manifests = list[dict[str, Any]]
@@ -60,7 +61,6 @@ class Case:
 
 
 DRAINED = Outcome(True, cordoned=True)
-UNTOUCHED = Outcome(False, cordoned=False)
 STUCK = {"finalizers": ["lab.example/never"]}
 CASES = [
     Case(
@@ -96,7 +96,7 @@ CASES = [
         [workloads.bare_pod("alone")],
         Outcome(False, cordoned=True, left=frozenset({"alone"})),
         Outcome(False, cordoned=False, left=frozenset({"alone"})),
-        said="shop/alone: it has no controller",
+        said="/alone: it has no controller",
     ),
     Case("a bare pod, by force", [workloads.bare_pod("alone")], DRAINED, DRAINED, options=("force",)),
     Case(
@@ -125,24 +125,176 @@ def table() -> Iterator[list[str]]:
     TABLE.write_text("\n".join(rows) + "\n")
 
 
+@dataclass(frozen=True)
+class Shop:
+    """A workload that runs in a namespace of its own."""
+
+    lab: Lab
+    case: Case
+    namespace: str
+
+    @property
+    def volume(self) -> str:
+        return f"{self.namespace}-{self.case.volume}"
+
+    def pods(self) -> Manifests:
+        found = self.lab.kubectl(CONTROL_PLANE, "-n", self.namespace, "get", "pods", "-o", "json")
+        return list(json.loads(found)["items"])
+
+    def runs(self) -> bool:
+        """Whether every pod is Ready, or has finished."""
+        found = self.pods()
+        return bool(found) and all(is_ready(pod) or pod["status"]["phase"] == "Succeeded" for pod in found)
+
+    def left(self) -> frozenset[str]:
+        """What of it is on the node still."""
+        here = (pod for pod in self.pods() if pod["spec"].get("nodeName") == NODE)
+        return frozenset(pod["metadata"]["labels"].get("app", "") for pod in here)
+
+    def outcome(self, done: bool) -> Outcome:
+        found = self.lab.kubectl(CONTROL_PLANE, "get", "volumeattachments", "-o", "name")
+        cordoned = self.lab.nodes(CONTROL_PLANE)[NODE]["spec"].get("unschedulable", False)
+        return Outcome(done, cordoned, self.left(), bool(self.case.volume) and self.volume in found)
+
+
+NAMESPACES = itertools.count(1)
+
+
+@contextmanager
+def running(lab: Lab, case: Case) -> Iterator[Shop]:
+    """The workload of a case on the node that is to be drained; afterwards it goes, and the node is open."""
+    shop = Shop(lab, case, f"shop-{next(NAMESPACES)}")
+    lab.kubectl(CONTROL_PLANE, "cordon", OTHER)
+    lab.apply(CONTROL_PLANE, *workloads.placed(case.manifests, shop.namespace))
+    if case.volume:
+        (static,) = workloads.placed([workloads.bare_pod("lab-static")], shop.namespace)[1:]
+        lab.apply(CONTROL_PLANE, workloads.simulated_attachment(shop.volume, NODE))
+        lab("exec", NODE, "--", "sh", "-c", f"echo '{json.dumps(static)}' >{STATIC}")
+    try:
+        wait_until("the workload to run", shop.runs, 120)
+        lab.kubectl(CONTROL_PLANE, "uncordon", OTHER)
+        if case.deleting:
+            lab.kubectl(CONTROL_PLANE, "delete", "namespace", shop.namespace, "--wait=false")
+        yield shop
+    finally:
+        clear(shop)
+
+
+def clear(shop: Shop) -> None:
+    lab = shop.lab
+    lab("exec", NODE, "--", "rm", "-f", STATIC)
+    lab.kubectl(CONTROL_PLANE, "annotate", "node", NODE, f"{HOLD}-")
+    lab.kubectl(CONTROL_PLANE, "uncordon", NODE, OTHER)
+    for pod in shop.pods():
+        if pod["metadata"].get("finalizers"):
+            what = (
+                "pod",
+                pod["metadata"]["name"],
+                "--type=merge",
+                "-p",
+                '{"metadata": {"finalizers": null}}',
+            )
+            lab.kubectl(CONTROL_PLANE, "-n", shop.namespace, "patch", *what)
+    gone = ("--ignore-not-found", "--wait=false")
+    lab.kubectl(CONTROL_PLANE, "delete", "namespace", shop.namespace, *gone)
+    lab.kubectl(CONTROL_PLANE, "delete", "pv,volumeattachments", "--all", *gone[1:])
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_it_ends_as_well_as_kubectl_does_or_better(
     demo: Lab, provisioned: dict[str, Any], table: list[str], case: Case
 ) -> None:
     with ExitStack() as stack:
-        stack.enter_context(running(demo, case))
-        theirs = by_kubectl(demo, case)
-        if case.kubectl.done:
+        shop = stack.enter_context(running(demo, case))
+        theirs = by_kubectl(shop)
+        if case.kubectl.done:  # nothing is left of it for the other one
             stack.close()
-            stack.enter_context(running(demo, case))
+            shop = stack.enter_context(running(demo, case))
         demo.kubectl(CONTROL_PLANE, "uncordon", NODE)
-        probe = stack.enter_context(probing(demo, case))
-        ours, said = by_ourselves(demo, case)
+        probe = stack.enter_context(probing(shop))
+        ours, said = by_ourselves(shop)
     table.append(f"| {case.name} | {theirs} | {ours} |")
     assert theirs == case.kubectl
     assert ours == case.ours, said
     assert case.said in said
     assert not probe.failures, f"{len(probe.failures)} of {probe.requests} requests failed"
+
+
+def by_kubectl(shop: Shop) -> Outcome:
+    options = [f"--{option}" for option in shop.case.options]
+    words = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "drain", NODE, "--ignore-daemonsets")
+    with detaching(shop):
+        timeout = f"--timeout={seconds(shop.case)}s"
+        said = shop.lab("exec", CONTROL_PLANE, "--", *words, *options, timeout, check=False)
+        return shop.outcome(said.returncode == 0)
+
+
+def by_ourselves(shop: Shop) -> tuple[Outcome, str]:
+    options = [f"{option}=True" for option in shop.case.options]
+    with detaching(shop):
+        words = (NODE, *options, f"timeout={seconds(shop.case)}")
+        report = shop.lab.run("k8s.drain", *words, check=False)
+        return shop.outcome(report["ok"]), json.dumps(report)
+
+
+def seconds(case: Case) -> int:
+    """How long a drain may take: where it must not end, no longer than it takes to see that."""
+    return 90 if case.ours.done else BUDGET
+
+
+@contextmanager
+def detaching(shop: Shop) -> Iterator[None]:
+    """The simulated attacher: it detaches the volume some seconds after the last pod that goes is gone."""
+    over = threading.Event()
+
+    def detach() -> None:
+        while not over.is_set() and shop.left() - {"agent", "lab-static"}:
+            over.wait(1)
+        over.wait(6)
+        if not over.is_set():
+            name = f"simulated-{shop.volume}"
+            shop.lab.kubectl(CONTROL_PLANE, "delete", "volumeattachment", name, check=False)
+
+    attacher = threading.Thread(target=detach)
+    if shop.case.volume:
+        attacher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if shop.case.volume:
+            attacher.join()
+
+
+@dataclass
+class Probe:
+    """What asked a service for a page ten times a second has heard."""
+
+    requests: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def probing(shop: Shop) -> Iterator[Probe]:
+    """Ask the case's service, if it has one, all the while."""
+    probe = Probe()
+    if not any(manifest["kind"] == "Service" for manifest in shop.case.manifests):
+        yield probe
+        return
+    where = ("-n", shop.namespace, "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+    address = shop.lab.kubectl(CONTROL_PLANE, *where)
+    loop = (
+        "while sleep 0.1; do curl --silent --fail --max-time 2 --output /dev/null http://$0/ "
+        "&& echo ok || echo failed; done"
+    )
+    asking = shop.lab.start("exec", CONTROL_PLANE, "--", "sh", "-c", loop, address)
+    try:
+        yield probe
+    finally:
+        shop.lab("exec", CONTROL_PLANE, "--", "pkill", "-f", "while sleep 0.1", check=False)
+        heard = asking.communicate(timeout=30)[0].split()
+        probe.requests, probe.failures = len(heard), [word for word in heard if word != "ok"]
+    assert probe.requests > 10
 
 
 def control_plane_minion(lab: Lab, run: cuts.Run) -> None:
@@ -161,14 +313,15 @@ def control_plane_minion(lab: Lab, run: cuts.Run) -> None:
 def test_cut_off_in_the_middle_and_run_again(
     demo: Lab, provisioned: dict[str, Any], cut: Callable[[Lab, cuts.Run], None], cordoned_before: bool
 ) -> None:
-    with running(demo, Case("", [workloads.deployment("web", prestop=25)], DRAINED, DRAINED)):
+    with running(demo, Case("", [workloads.deployment("web", prestop=15)], DRAINED, DRAINED)) as shop:
         if cordoned_before:
             demo.kubectl(CONTROL_PLANE, "cordon", NODE)
         run = cuts.started(demo, f"drain {NODE}", "k8s.drain", NODE)
         wait_until(
             "a pod to be evicted",
-            lambda: any("deletionTimestamp" in pod["metadata"] for pod in pods(demo)),
+            lambda: any("deletionTimestamp" in pod["metadata"] for pod in shop.pods()),
             60,
+            every=0.2,
         )
         cut(demo, run)
         node = demo.nodes(CONTROL_PLANE)[NODE]
@@ -176,7 +329,7 @@ def test_cut_off_in_the_middle_and_run_again(
         assert HOLD in node["metadata"]["annotations"]
         assert demo.run("k8s.drain", NODE)["ok"]
         assert demo.run("k8s.drain", NODE)["steps"] == []
-        assert outcome(demo, done=True) == DRAINED
+        assert shop.outcome(done=True) == DRAINED
         held = demo.run("k8s.status", "dc1-prod", check=False)["clusters"]["dc1-prod"]["servers"][NODE][
             "hold"
         ]
@@ -187,134 +340,11 @@ def test_cut_off_in_the_middle_and_run_again(
         assert HOLD not in after["metadata"].get("annotations", {})
 
 
-@contextmanager
-def running(lab: Lab, case: Case) -> Iterator[None]:
-    """The workload of a case on the node that is to be drained; nothing of it is there afterwards."""
-    lab.kubectl(CONTROL_PLANE, "cordon", OTHER)
-    lab.apply(CONTROL_PLANE, workloads.namespace())
-    lab.apply(CONTROL_PLANE, *case.manifests)
-    if case.volume:
-        lab.apply(CONTROL_PLANE, workloads.simulated_attachment(case.volume, NODE))
-        lab("exec", NODE, "--", "sh", "-c", f"echo '{json.dumps(static_pod())}' >{STATIC}")
-    try:
-        wait_until("the workload to run", lambda: all_run(lab), 120)
-        lab.kubectl(CONTROL_PLANE, "uncordon", OTHER)
-        if case.deleting:
-            lab.kubectl(CONTROL_PLANE, "delete", "namespace", workloads.NAMESPACE, "--wait=false")
-        yield
-    finally:
-        clear(lab)
-
-
-def clear(lab: Lab) -> None:
-    lab("exec", NODE, "--", "rm", "-f", STATIC)
-    lab.kubectl(CONTROL_PLANE, "annotate", "node", NODE, f"{HOLD}-")
-    lab.kubectl(CONTROL_PLANE, "uncordon", NODE, OTHER)
-    for pod in pods(lab):
-        if pod["metadata"].get("finalizers"):
-            name, patch = pod["metadata"]["name"], '{"metadata": {"finalizers": null}}'
-            lab.kubectl(
-                CONTROL_PLANE, "-n", workloads.NAMESPACE, "patch", "pod", name, "--type=merge", "-p", patch
-            )
-    lab.kubectl(CONTROL_PLANE, "delete", "namespace", workloads.NAMESPACE, "--ignore-not-found", "--force")
-    lab.kubectl(CONTROL_PLANE, "delete", "pv,volumeattachments", "--all")
-
-
-def static_pod() -> dict[str, Any]:
-    return workloads.bare_pod("lab-static")
-
-
-def by_kubectl(lab: Lab, case: Case) -> Outcome:
-    options = [f"--{option}" for option in case.options]
-    words = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "drain", NODE, "--ignore-daemonsets")
-    with detaching(lab, case):
-        said = lab("exec", CONTROL_PLANE, "--", *words, *options, f"--timeout={seconds(case)}s", check=False)
-        return outcome(lab, said.returncode == 0)
-
-
-def by_ourselves(lab: Lab, case: Case) -> tuple[Outcome, str]:
-    options = [f"{option}=True" for option in case.options]
-    with detaching(lab, case):
-        words = (NODE, *options, f"timeout={seconds(case)}", "--out=json")
-        report = lab.run("k8s.drain", *words, check=False)
-        return outcome(lab, report["ok"]), json.dumps(report)
-
-
-def seconds(case: Case) -> int:
-    """How long a drain may take: where it must not end, no longer than it takes to see that."""
-    return 90 if case.ours.done else BUDGET
-
-
-def outcome(lab: Lab, done: bool) -> Outcome:
-    node = lab.nodes(CONTROL_PLANE)[NODE]
-    left = {
-        pod["metadata"]["labels"].get("app", "") for pod in pods(lab) if pod["spec"].get("nodeName") == NODE
-    }
-    attached = json.loads(lab.kubectl(CONTROL_PLANE, "get", "volumeattachments", "-o", "json"))["items"]
-    return Outcome(done, node["spec"].get("unschedulable", False), frozenset(left), bool(attached))
-
-
-def pods(lab: Lab) -> Manifests:
-    found = lab.kubectl(CONTROL_PLANE, "-n", workloads.NAMESPACE, "get", "pods", "-o", "json")
-    return list(json.loads(found)["items"])
-
-
-def all_run(lab: Lab) -> bool:
-    """Whether every pod of the workload is Ready, or has finished."""
-    found = pods(lab)
-    return bool(found) and all(is_ready(pod) or pod["status"]["phase"] == "Succeeded" for pod in found)
-
-
-@contextmanager
-def detaching(lab: Lab, case: Case) -> Iterator[None]:
-    """The simulated attacher: it detaches the volume some seconds after the last pod that goes is gone."""
-    over = threading.Event()
-
-    def detach() -> None:
-        stay = {"agent", "lab-static"}
-        while not over.is_set() and outcome(lab, done=False).left - stay:
-            over.wait(1)
-        over.wait(6)
-        if not over.is_set():
-            lab.kubectl(CONTROL_PLANE, "delete", "volumeattachment", f"simulated-{case.volume}", check=False)
-
-    attacher = threading.Thread(target=detach)
-    if case.volume:
-        attacher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        if case.volume:
-            attacher.join()
-
-
-@dataclass
-class Probe:
-    """What asked a service for a page ten times a second has heard."""
-
-    requests: int = 0
-    failures: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def probing(lab: Lab, case: Case) -> Iterator[Probe]:
-    """Ask the case's service, if it has one, all the while."""
-    probe = Probe()
-    if not any(manifest["kind"] == "Service" for manifest in case.manifests):
-        yield probe
-        return
-    where = ("-n", workloads.NAMESPACE, "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
-    address = lab.kubectl(CONTROL_PLANE, *where)
-    loop = (
-        "while sleep 0.1; do curl --silent --fail --max-time 2 --output /dev/null http://$0/ "
-        "&& echo ok || echo failed; done"
-    )
-    asking = lab.start("exec", CONTROL_PLANE, "--", "sh", "-c", loop, address)
-    try:
-        yield probe
-    finally:
-        lab("exec", CONTROL_PLANE, "--", "pkill", "-f", "while sleep 0.1", check=False)
-        heard = asking.communicate(timeout=30)[0].split()
-        probe.requests, probe.failures = len(heard), [word for word in heard if word != "ok"]
-    assert probe.requests > 10
+def test_the_state_drains_as_well(demo: Lab, provisioned: dict[str, Any]) -> None:
+    words = ("state.single", "k8s_node.drained", NODE, "reason=a new disk")
+    (told,) = demo.salt(CONTROL_PLANE, *words, "test=True").values()
+    assert told["result"] is None
+    for changes in (True, False):
+        (done,) = demo.salt(CONTROL_PLANE, *words).values()
+        assert (done["result"], bool(done["changes"])) == (True, changes), done
+    assert demo.run("k8s.uncordon", NODE)["ok"]

@@ -1,19 +1,31 @@
-"""Workloads of all kinds for a drain, in the namespace `shop`."""
+"""Workloads of all kinds for a drain, in a namespace of their own."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable
 from typing import Any
 
 Manifest = dict[str, Any]
 
-NAMESPACE = "shop"
 IMAGE = "mirror.lab:5000/library/busybox:1.35"
 PORT = 8080
 SERVE = f"mkdir -p /tmp/www && echo here >/tmp/www/index.html && exec httpd -f -p {PORT} -h /tmp/www"
 
 
-def namespace() -> Manifest:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+def placed(manifests: Iterable[Manifest], namespace: str) -> list[Manifest]:
+    """The namespace, and manifests in it; a volume has its name in front, and is claimed from it."""
+    found = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}]
+    for manifest in copy.deepcopy(list(manifests)):
+        if manifest["kind"] == "PersistentVolume":
+            manifest["metadata"]["name"] = f"{namespace}-{manifest['metadata']['name']}"
+            manifest["spec"]["claimRef"]["namespace"] = namespace
+        else:
+            manifest["metadata"]["namespace"] = namespace
+        if manifest["kind"] == "PersistentVolumeClaim":
+            manifest["spec"]["volumeName"] = f"{namespace}-{manifest['spec']['volumeName']}"
+        found.append(manifest)
+    return found
 
 
 def pod_template(app: str, *, prestop: int = 0, volumes: tuple[Manifest, ...] = (), **spec: Any) -> Manifest:
@@ -60,13 +72,13 @@ def stateful_set(app: str, volume: str) -> list[Manifest]:
             "capacity": {"storage": "1Gi"},
             "hostPath": path,
             "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": {"namespace": NAMESPACE, "name": claim},
+            "claimRef": {"name": claim},
         },
     }
     wanted = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": {"name": claim, "namespace": NAMESPACE},
+        "metadata": {"name": claim},
         "spec": {**modes, "volumeName": volume, "resources": {"requests": {"storage": "1Gi"}}},
     }
     claims = ({"name": "data", "persistentVolumeClaim": {"claimName": claim}},)
@@ -94,7 +106,7 @@ def finished_job(app: str = "report") -> Manifest:
 
 def bare_pod(app: str = "alone", **metadata: Any) -> Manifest:
     template = pod_template(app)
-    named = {"name": app, "namespace": NAMESPACE, "labels": {"app": app}, **metadata}
+    named = {"name": app, "labels": {"app": app}, **metadata}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": named, "spec": template["spec"]}
 
 
@@ -118,6 +130,6 @@ def _named(version: str, kind: str, name: str, spec: Manifest) -> Manifest:
     return {
         "apiVersion": version,
         "kind": kind,
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": name},
         "spec": spec,
     }
