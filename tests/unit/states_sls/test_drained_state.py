@@ -1,10 +1,9 @@
 """The state k8s_node.drained, on functions that answer as the module's do."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import state_module
 from salt.exceptions import CommandExecutionError
 
 from k8s_lifecycle.model.hold import Hold, moment
@@ -58,18 +57,14 @@ def node():
 
 @pytest.fixture
 def drained(node):
-    path = Path(__file__).parents[3] / "_states/k8s_node.py"
-    spec = importlib.util.spec_from_file_location("drained_state", path)
-    state = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(state)
-    state.__opts__ = {"id": "cp-1", "test": False}
-    state.__salt__ = {
+    functions = {
         "k8s_drain.look": node.look,
         "k8s_drain.evict": node.evict,
         "k8s_hold.take": node.take,
         "k8s_hold.keep": node.keep,
         "k8s_hold.give_back": node.give_back,
     }
+    state = state_module.load("k8s_node", functions)
 
     def call(name="w-1", test=False, **how):
         state.__opts__["test"] = test

@@ -1,10 +1,9 @@
 """The state k8s_pki.leaf_certificates_valid, on functions that answer as the modules do."""
 
-import importlib.util
 import time
-from pathlib import Path
 
 import pytest
+import state_module
 from salt.exceptions import CommandExecutionError
 
 from k8s_lifecycle.model import spec as specs
@@ -84,12 +83,7 @@ def server():
 
 @pytest.fixture
 def state(server):
-    path = Path(__file__).parents[3] / "_states/k8s_pki.py"
-    spec = importlib.util.spec_from_file_location("leaf_certificates_state", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.__opts__ = {"id": "cp-1", "test": False}
-    module.__salt__ = {
+    functions = {
         "k8s_pki.report": server.report,
         "k8s_pki.renew": server.renew,
         "k8s_pki.wait_served": lambda: server.not_served,
@@ -100,6 +94,7 @@ def state(server):
         "k8s_lock.acquire": lambda *_: {"mine": bool(server.lease), "lease": server.lease},
         "k8s_lock.release": lambda *_: server.called.append("release"),
     }
+    module = state_module.load("k8s_pki", functions)
 
     def call(windows=ALWAYS, test=False):
         module.__opts__["test"] = test
