@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 from datetime import UTC, datetime, timedelta
 
@@ -38,7 +39,7 @@ def expire_all(lab: Lab, control_planes: list[str], workers: list[str]) -> None:
             _expire_kubeconfig(lab, server, f"/etc/kubernetes/{name}.conf", signers["ca"])
     for server in control_planes + workers:
         pem = _read(lab, server, CLIENT)
-        key = pem[pem.index("-----BEGIN EC PRIVATE KEY") :]
+        key = pem[re.search("-----BEGIN .*PRIVATE KEY", pem).start() :]  # type: ignore[union-attr]
         _write(lab, server, CLIENT, _expired(pem, signers["ca"]) + key)
         lab("exec", server, "--", "systemctl", "stop", "kubelet")
     for server in control_planes:
