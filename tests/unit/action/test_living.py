@@ -10,10 +10,12 @@ import pytest
 
 from k8s_lifecycle.action import living
 
+# What runs in the background may have been started without the interrupt.
 LIVE = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from k8s_lifecycle.action import living
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with living.alive(Path(sys.argv[1]), "run", lambda: True):
     print("alive", flush=True)
     time.sleep(60)
