@@ -11,7 +11,7 @@ from salt.exceptions import CommandExecutionError
 from k8s_lifecycle.model import spec as specs
 from k8s_lifecycle.model.certificates import Certificate, Pki, is_due
 from k8s_lifecycle.model.facts import Member
-from k8s_lifecycle.model.quorum import Act, Proof, prove
+from k8s_lifecycle.model.quorum import Act, prove
 
 __virtualname__ = "k8s_pki"
 __opts__: dict[str, Any]
@@ -77,8 +77,8 @@ def _under_lock(spec: specs.Spec) -> tuple[bool, str]:
     try:
         if not (taken["mine"] and taken["lease"]):
             return True, "the cluster's lock is not to be had, and the next highstate looks again"
-        if not (proof := _proof(spec)):
-            return False, f"not renewed: {'; '.join(proof.reasons)}"
+        if refusal := _refusal(spec):
+            return False, f"not renewed: {refusal}"
         failed = _renew(spec, fence)
         return not failed, failed or "renewed"
     finally:
@@ -100,10 +100,11 @@ def _renew(spec: specs.Spec, fence: int) -> str:
     return f"{failed}; the certificates of before are back{f', but {back}' if back else ''}"
 
 
-def _proof(spec: specs.Spec) -> Proof:
-    said = __salt__["k8s_etcd.members"]()
-    members = [Member.read(one) for one in said["members"]]
-    return prove(members, Act.STOP, spec.node_name(__opts__["id"]))
+def _refusal(spec: specs.Spec) -> str:
+    """Return why etcd needs this member now; a cluster of one has no quorum to keep."""
+    members = [Member.read(one) for one in __salt__["k8s_etcd.members"]()["members"]]
+    proof = prove(members, Act.STOP, spec.node_name(__opts__["id"]))
+    return "" if proof or len(members) == 1 else "; ".join(proof.reasons)
 
 
 def _changes(before: list[Certificate], after: list[Certificate]) -> dict[str, Any]:

@@ -122,6 +122,6 @@ def _summary(said: Mapping[str, Any]) -> str:
 
 
 def _all(said: Mapping[str, Any]) -> str:
-    pods = {pod["pod"]: pod["why"] for pod in (*said["left"], *said["never"])}
+    pods = {pod["pod"]: pod["why"] for pod in (*said["left"], *said["never"], *said["skipped"])}
     volumes = [f"volume {volume} is still attached" for volume in said["attachments"]]
     return "; ".join([*(f"{pod}: {why}" for pod, why in pods.items()), *volumes])

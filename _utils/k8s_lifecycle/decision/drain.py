@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -80,7 +80,8 @@ def _refusals(spec: Spec, facts: Facts, looks: Looks, wanted: Wanted) -> Iterato
             yield f"{server}: {no_node(spec, server)}"
             continue
         try:
-            taken(node.hold, wanted.hold, wanted.now, wanted.dead)
+            new = replace(wanted.hold, was_cordoned=node.unschedulable)
+            taken(node.hold, new, wanted.now, wanted.dead)
         except HeldError as held:
             yield f"{server}: {held} — wait for it, or `salt-run k8s.release {server}`, then run again"
         for pod in look["forbidden"]:

@@ -14,12 +14,18 @@ CLUSTER_WIDE = frozenset({"network_addon", "restrict_bootstrap", "spread_dns", "
 
 
 def leave_held(plan: Plan, spec: Spec, facts: Facts) -> Plan:
-    """Return a plan without the steps on servers whose nodes are held; these are blocked, and named."""
+    """Return a plan without the steps on servers whose nodes are held; these are blocked, and named.
+
+    A hold that no run works under does not count on a node that somebody has opened.
+    """
     nodes = facts.cluster.nodes if facts.cluster else {}
     held = {
         step.server: f"held by {node.hold} — give it back (k8s.release, k8s.uncordon), then run again"
         for step in plan.steps
-        if (node := nodes.get(spec.node_name(step.server))) and node.hold and step.verb not in CLUSTER_WIDE
+        if (node := nodes.get(spec.node_name(step.server)))
+        and node.hold
+        and (node.unschedulable or node.hold.run)
+        and step.verb not in CLUSTER_WIDE
     }
     if not held:
         return plan

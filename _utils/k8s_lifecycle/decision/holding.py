@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from k8s_lifecycle.decision.drain import no_api, no_node
@@ -22,7 +23,7 @@ def hold(spec: Spec, facts: Facts, servers: Collection[str], wanted: Hold, now: 
 
     def decide(server: str, node: Node) -> Step | str | None:
         try:
-            new = taken(node.hold, wanted, now)
+            new = taken(node.hold, replace(wanted, was_cordoned=node.unschedulable), now)
         except HeldError as held:
             return f"{held} — wait for it, or `salt-run k8s.release {server}`, then run again"
         return None if _lasts(node, new) else Step("hold", server, f"cordon it: {wanted.reason}")

@@ -91,9 +91,11 @@ def taken(found: Hold | None, wanted: Hold, now: datetime, dead: Collection[str]
     """
     if found is None:
         return wanted
-    if found.operation != wanted.operation or not _open_to(found, wanted, now, dead):
+    opened = not wanted.was_cordoned  # by somebody behind its back: a hold and the cordon are one write
+    free = _open_to(found, wanted, now, dead) or (opened and not found.run)
+    if found.operation != wanted.operation or not free:
         raise HeldError(f"held by {found}")
-    if not wanted.was_cordoned:
+    if opened:
         return wanted
     volumes = tuple(dict.fromkeys((*found.volumes, *wanted.volumes)))
     return replace(wanted, since=found.since, was_cordoned=found.was_cordoned, volumes=volumes)

@@ -100,7 +100,9 @@ def test_a_node_with_pods_again_is_drained_again(spec):
 
 @pytest.mark.parametrize("held", [THEIRS, BY_HAND, replace(OURS, run="run-1")])
 def test_a_node_that_another_one_holds_is_refused(spec, held):
-    found = planned(spec, facts(dc1_w_1={"hold": held.to_dict()}), {"dc1-w-1": look()}, "dc1-w-1")
+    found = planned(
+        spec, facts(dc1_w_1={"hold": held.to_dict(), "unschedulable": True}), {"dc1-w-1": look()}, "dc1-w-1"
+    )
     assert found.steps == ()
     assert f"held by {held.operation} by {held.who}" in found.refusals[0]
 

@@ -135,11 +135,16 @@ def test_a_worker_that_is_not_read_is_named(spec):
 
 def test_a_node_that_somebody_holds_is_left_alone(spec):
     hold = Hold("hold", "", "ann", "memory errors", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z").to_dict()
-    nodes = [node(name, hold=hold if name == "dc1-cp-2" else None) for name in SERVERS]
-    answers = {name: control_plane(nodes=nodes) for name in SERVERS}
-    found = planned(spec, observe(answers, frozenset(), {}), dict.fromkeys(SERVERS, pki()))
-    assert [step.server for step in found.steps] == ["dc1-cp-1", "dc1-cp-3"]
-    assert "memory errors" in found.blocked["dc1-cp-2"]
+
+    def with_hold(cordoned):
+        held = {"hold": hold, "unschedulable": cordoned}
+        nodes = [node(name, **(held if name == "dc1-cp-2" else {})) for name in SERVERS]
+        answers = {name: control_plane(nodes=nodes) for name in SERVERS}
+        return planned(spec, observe(answers, frozenset(), {}), dict.fromkeys(SERVERS, pki()))
+
+    assert [step.server for step in with_hold(cordoned=True).steps] == ["dc1-cp-1", "dc1-cp-3"]
+    assert "memory errors" in with_hold(cordoned=True).blocked["dc1-cp-2"]
+    assert with_hold(cordoned=False).blocked == {}  # somebody has opened it behind its back
 
 
 def test_an_external_authority_is_refused(spec):

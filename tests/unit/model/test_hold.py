@@ -13,7 +13,7 @@ FOUND = Hold("drain", "run-1", "ann@master", "a new disk", EARLIER, LATER, was_c
 NEXT = Hold("drain", "run-2", "bob@master", "again", moment(0, NOW), LATER, was_cordoned=True)
 KEPT = replace(FOUND, run="")
 EXPIRED = replace(FOUND, until=EARLIER)
-BY_HAND = Hold("hold", "", "ann@master", "memory errors", EARLIER, LATER)
+BY_HAND = Hold("hold", "", "ann@master", "memory errors", EARLIER, LATER, was_cordoned=True)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,15 @@ def test_who_may_take_it(found, wanted, dead, is_taken):
     else:
         with pytest.raises(HeldError, match=f"held by {found.operation} by ann@master"):
             taken(found, wanted, NOW, dead)
+
+
+def test_a_kept_node_that_somebody_opened_is_anybodys_for_the_same_operation():
+    opened = replace(NEXT, was_cordoned=False)
+    assert taken(KEPT, opened, NOW) == opened
+    with pytest.raises(HeldError):
+        taken(FOUND, opened, NOW)
+    with pytest.raises(HeldError):
+        taken(BY_HAND, opened, NOW)
 
 
 def test_who_takes_over_remembers_what_the_node_was_before_the_first():

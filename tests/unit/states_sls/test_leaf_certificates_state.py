@@ -32,6 +32,7 @@ class Server:
         self.left, self.whole, self.down = 10 * DAY, True, []
         self.lease = {"holder": "highstate of cp-1"}
         self.not_served, self.restart_fails = [], False
+        self.members_of_etcd = ["cp-1", "cp-2", "cp-3"]
         self.called = []
 
     def report(self):
@@ -71,7 +72,7 @@ class Server:
                     "healthy": name not in self.down,
                     "peer_urls": [],
                 }
-                for name in ("cp-1", "cp-2", "cp-3")
+                for name in self.members_of_etcd
             ],
         }
 
@@ -153,6 +154,12 @@ def test_a_member_that_etcd_needs_is_not_touched(state, server):
     assert told["result"] is False
     assert "cp-3 is down" in told["comment"]
     assert server.called == ["release"]
+
+
+def test_a_cluster_of_one_has_no_quorum_to_keep(state, server):
+    server.members_of_etcd = ["cp-1"]
+    assert state()["result"] is True
+    assert server.called[0] == ("renew", 7)
 
 
 @pytest.mark.parametrize(("not_served", "restart_fails"), [(["port 6443"], False), ([], True)])
