@@ -39,6 +39,13 @@ def witness(demo: Lab) -> Iterator[Witness]:
 
 
 @pytest.fixture(scope="package")
+def alone(demo: Lab, provisioned: dict[str, Any]) -> None:
+    """dc1 has the machine to itself: the other datacenter's power is cut."""
+    for server in ("dc2-cp-1", "dc2-w-1"):
+        demo("kill", server)
+
+
+@pytest.fixture(scope="package")
 def provisioned(demo: Lab, witness: Witness) -> dict[str, Any]:
     """The report of a provision of dc1-prod, whatever was there before."""
     return demo.run("k8s.provision", "dc1-prod")

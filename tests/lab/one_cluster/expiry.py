@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import yaml
@@ -25,30 +26,37 @@ LEAVES = {
     "etcd/healthcheck-client": "etcd/ca",
 }
 KUBECONFIGS = ("admin", "super-admin", "controller-manager", "scheduler")
-PROGRAMS = "kube-apiserver|kube-controller|kube-scheduler|etcd"
+KILL = ("pkill", "-KILL", "kube-apiserver|kube-controller|kube-scheduler|etcd")
+
+Signer = tuple[x509.Certificate, object]
 
 
 def expire_all(lab: Lab, control_planes: list[str], workers: list[str]) -> None:
     """Let every leaf certificate of a cluster have expired, and what has one in memory start anew."""
     signers = {name: _signer(lab, control_planes[0], name) for name in set(LEAVES.values())}
-    for server in control_planes:
-        for name, issuer in LEAVES.items():
-            path = f"{PKI}/{name}.crt"
-            _write(lab, server, path, _expired(_read(lab, server, path), signers[issuer]))
-        for name in KUBECONFIGS:
-            _expire_kubeconfig(lab, server, f"/etc/kubernetes/{name}.conf", signers["ca"])
-    for server in control_planes + workers:
-        pem = _read(lab, server, CLIENT)
-        key = pem[re.search("-----BEGIN .*PRIVATE KEY", pem).start() :]  # type: ignore[union-attr]
-        _write(lab, server, CLIENT, _expired(pem, signers["ca"]) + key)
-        lab("exec", server, "--", "systemctl", "stop", "kubelet")
-    for server in control_planes:
-        lab("exec", server, "--", "pkill", "-KILL", PROGRAMS, check=False)
-    for server in control_planes + workers:
-        lab("exec", server, "--", "systemctl", "start", "kubelet")
+    with ThreadPoolExecutor() as at_once:
+        list(at_once.map(lambda server: _expire_control_plane(lab, server, signers), control_planes))
+        list(
+            at_once.map(lambda server: _expire_kubelet(lab, server, signers["ca"]), control_planes + workers)
+        )
+        list(at_once.map(lambda server: lab("exec", server, "--", *KILL, check=False), control_planes))
+        started = ("systemctl", "start", "kubelet")
+        list(at_once.map(lambda server: lab("exec", server, "--", *started), control_planes + workers))
 
 
-Signer = tuple[x509.Certificate, object]
+def _expire_control_plane(lab: Lab, server: str, signers: dict[str, Signer]) -> None:
+    for name, issuer in LEAVES.items():
+        path = f"{PKI}/{name}.crt"
+        _write(lab, server, path, _expired(_read(lab, server, path), signers[issuer]))
+    for name in KUBECONFIGS:
+        _expire_kubeconfig(lab, server, f"/etc/kubernetes/{name}.conf", signers["ca"])
+
+
+def _expire_kubelet(lab: Lab, server: str, signer: Signer) -> None:
+    pem = _read(lab, server, CLIENT)
+    key = pem[re.search("-----BEGIN .*PRIVATE KEY", pem).start() :]  # type: ignore[union-attr]
+    _write(lab, server, CLIENT, _expired(pem, signer) + key)
+    lab("exec", server, "--", "systemctl", "stop", "kubelet")
 
 
 def _signer(lab: Lab, server: str, name: str) -> Signer:

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from lab_session import ROOT, Lab, wait_until
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 PYTHON = "/opt/saltstack/salt/bin/python3"
 OPEN = """
 import sys

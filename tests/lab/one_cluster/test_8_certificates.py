@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import cuts
+import pytest
 from expiry import CLIENT, expire_all
 from lab_session import ROOT, Lab, is_ready, wait_until
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 CLUSTER = "dc1-prod"
 CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
@@ -104,9 +107,9 @@ def test_cut_off_at_each_step_of_one_server_and_run_again(demo: Lab, provisioned
         run = cuts.started(demo, f"renew {victim}", "k8s.rotate_certs", CLUSTER, "older_than=0")
         wait_until(f"certificates {moment}", reached, 60, every=0.005)
         cuts.kill_minion(demo, victim)
+        cuts.restart_minion(demo, victim)  # which tells the run that the job is gone
         said = run.communicate(timeout=cuts.ENDED)[0]
         assert run.returncode == 1, said
-        cuts.restart_minion(demo, victim)
     demo.run("k8s.rotate_certs", CLUSTER, "older_than=1")
     assert demo.run("k8s.rotate_certs", CLUSTER, "older_than=1")["steps"] == []
     assert demo.run("k8s.certificates", CLUSTER)["warnings"] == []
