@@ -50,8 +50,8 @@ def master(lab: Lab, run: Run) -> None:
     run.communicate(timeout=30)
     lab("start", "master")
     wait_until(
-        "every minion is back",
-        lambda: lab("salt", "*", "test.ping", "-t", "5", check=False).returncode == 0,
+        "every minion of dc1 is back",
+        lambda: lab("salt", "dc1-*", "test.ping", "-t", "5", check=False).returncode == 0,
         120,
     )
 
