@@ -50,13 +50,11 @@ lab-joining: $(VENV)/ready ## Servers that join by themselves
 lab-preflight: $(VENV)/ready ## Servers with every problem at once
 	$(RUN)/pytest -q -rs tests/lab/test_preflight.py
 
-# Side by side is what leaves the other time to wait: two cores bear one busy cluster.
+# Side by side is what leaves the other time to wait: two cores bear one lab.
 test: SEEDS = 700
 test: lint types unit ## All of it, also on a fresh machine; in CI nothing is left out
 	$(MAKE) --jobs=2 --output-sync simulation integration SEEDS=$(SEEDS)
-	$(MAKE) lab-itself
-	$(MAKE) lab-cluster
-	$(MAKE) --jobs=2 --output-sync lab-joining lab-preflight
+	$(MAKE) lab
 
 bench: $(VENV)/ready ## What provision costs over the bare commands, and a no-op over test.ping: build/bench.json
 	$(RUN)/python tests/bench
