@@ -13,8 +13,8 @@ from expiry import CLIENT, expire_all
 from lab_session import ROOT, Lab, is_ready, wait_until
 
 pytestmark = pytest.mark.usefixtures("alone")
-# Each was seen passing. They come back when the whole of the tests leaves them the ten minutes that they take.
-long = pytest.mark.skip(reason="seen passing, and too long beside the others: run by name, without this mark")
+# Each was seen passing. They come back when the other tests leave them the ten minutes that they take.
+long = pytest.mark.skip(reason="seen passing; too long beside the others: take this mark away to run it")
 
 CLUSTER = "dc1-prod"
 CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
