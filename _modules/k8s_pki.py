@@ -10,14 +10,13 @@ from salt.exceptions import CommandExecutionError
 from k8s_lifecycle import failures, fencing
 from k8s_lifecycle.cluster import admission
 from k8s_lifecycle.model import spec as specs
+from k8s_lifecycle.model.certificates import READ_ONCE
 from k8s_lifecycle.server import addresses, certificates, kubelet_credentials, renewal, static_pods
 
 __virtualname__ = "k8s_pki"
 
 __opts__: dict[str, Any]
 
-# Their kubeconfigs are not read again while they run: https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-certs/
-_RESTARTED = ("kube-controller-manager", "kube-scheduler")
 _API_SERVER = "kube-apiserver"
 _POLL = 1.0
 
@@ -72,7 +71,7 @@ def renew(fence: int, spec: dict[str, Any]) -> dict[str, str]:
     Returns the name of the back-up: ``backup``.
 
     Raises an error if this server has seen a higher fencing number, the spec is not valid, a kubeadm runs,
-    the key of a CA is not here, kubeadm fails, or a certificate would lose a name. Nothing is changed then.
+    the key of a CA is not here, or kubeadm fails. Nothing is changed then.
 
     CLI Example:
 
@@ -138,7 +137,7 @@ def restart(fence: int, components: list[str] | None = None, seconds: float = 45
     """
     with failures.told("restarting components"):
         fencing.admit(fence)
-        wanted = list(components or _RESTARTED)
+        wanted = list(components or READ_ONCE)
         static_pods.restart(wanted, seconds)
         return {"changed": wanted}
 
@@ -168,7 +167,7 @@ def put_back(fence: int, backup: str, seconds: float = 45) -> dict[str, str]:
         fencing.admit(fence)
         renewal.put_back(backup)
         try:
-            static_pods.restart(_RESTARTED, seconds)
+            static_pods.restart(list(READ_ONCE), seconds)
         except Exception as error:  # the certificates are back, whatever becomes of the restart
             return {"backup": backup, "failed": str(error)}
         return {"backup": backup, "failed": ""}

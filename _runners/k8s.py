@@ -433,10 +433,7 @@ def rotate_certs(cluster: str, older_than: float = 24, test: bool = False) -> di
         salt-run k8s.rotate_certs dc1-prod
     """
     wanted = rotation.rotate(_number("older_than", older_than, at_least=0) * 3600)
-    if test:
-        return _planned(_run(cluster, "rotate_certs"), wanted)
-    run = _run(cluster, "rotate_certs", show=True)
-    return _carried(run, functools.partial(operation.carry_through, operation=wanted))
+    return _through(cluster, "rotate_certs", wanted, test)
 
 
 def _of_each(
@@ -469,13 +466,17 @@ def _planned(run: Run, wanted: Operation) -> dict[str, Any]:
 
 
 def _provision(cluster: str) -> dict[str, Any]:
-    run = _run(cluster, "provision", show=True)
-    return _carried(run, functools.partial(operation.carry_through, operation=provisioning()))
+    return _through(cluster, "provision", provisioning(), test=False)
 
 
 def _on_nodes(name: str, servers: Collection[str], wanted: Operation, test: bool) -> dict[str, Any]:
-    """Carry an operation on some nodes of one cluster through, or show its plan."""
-    cluster = site.cluster_of(_catalogue(), servers)
+    return _through(site.cluster_of(_catalogue(), servers), name, wanted, test, servers)
+
+
+def _through(
+    cluster: str, name: str, wanted: Operation, test: bool, servers: Collection[str] = ()
+) -> dict[str, Any]:
+    """Carry an operation through, or show its plan. servers: those that it names, known or not."""
     if test:
         return _planned(_run(cluster, name, servers=servers), wanted)
     run = _run(cluster, name, show=True, servers=servers)

@@ -36,6 +36,16 @@ def assert_rotated(datacenter):
         assert server.disk.leaves.staged is None
 
 
+def assert_a_rotation_ends(datacenter):
+    for _ in range(3):
+        report = datacenter.rotate()
+        if report.ok:
+            break
+        datacenter.outlive_locks()
+    assert report.ok, report.to_dict()
+    assert_rotated(datacenter)
+
+
 def again(datacenter):
     datacenter.dead.add(f"run-{datacenter.runs}")
     datacenter.outlive_locks()
@@ -70,13 +80,7 @@ def cut(victim, is_point):
 
     datacenter.rotate(datacenter.fleet(dies=strikes))
     datacenter.world.clock.advance(120)
-    for _ in range(3):
-        report = datacenter.rotate()
-        if report.ok:
-            break
-        datacenter.outlive_locks()
-    assert report.ok, report.to_dict()
-    assert_rotated(datacenter)
+    assert_a_rotation_ends(datacenter)
 
 
 def test_killed_at_any_event_and_run_again(point):
@@ -142,13 +146,7 @@ def play(datacenter, seed):
             datacenter.dead.add(f"run-{datacenter.runs}")
             datacenter.outlive_locks()
     datacenter.world.clock.advance(600)
-    for _ in range(3):
-        report = datacenter.rotate()
-        if report.ok:
-            break
-        datacenter.outlive_locks()
-    assert report.ok, report.to_dict()
-    assert_rotated(datacenter)
+    assert_a_rotation_ends(datacenter)
 
 
 def _cut(world, victim, back):

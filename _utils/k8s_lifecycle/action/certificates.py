@@ -7,7 +7,7 @@ from typing import Any
 
 from k8s_lifecycle.action import etcd_gate, steps
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome
-from k8s_lifecycle.action.observe import read_facts
+from k8s_lifecycle.action.observe import read_facts, synchronise
 from k8s_lifecycle.action.operation import Operation
 from k8s_lifecycle.action.run import RUN_AGAIN, Failure, Run, value_of
 from k8s_lifecycle.action.scheduler import Task
@@ -55,8 +55,7 @@ def read_pkis(run: Run) -> Task:
     answers: dict[str, Answer] = {answer.server: answer for answer in (yield _questions(run.assignments))}
     failed = [server for server, answer in answers.items() if answer.outcome is Outcome.FAILED]
     if failed:
-        run.tell("synchronises", servers=failed)
-        yield [Call(server, "saltutil.sync_all", {"refresh": True}, 180) for server in failed]
+        yield from synchronise(run, failed)
         answers |= {answer.server: answer for answer in (yield _questions(failed))}
     pkis = {server: Pki.read(answer.value) for server, answer in answers.items() if answer.ok}
     return pkis, {server: answer.error for server, answer in answers.items() if not answer.ok}
@@ -78,7 +77,7 @@ def take_effect(run: Run, step: Step) -> Task:
     yield from _served(run, step)
     run.waits_for(step, f"{', '.join(READ_ONCE)} to run with the new certificates")
     yield from _restart(run, step, list(READ_ONCE))
-    yield from etcd_gate.wait_until_well(run, step)
+    yield from etcd_gate.wait_until_votes(run, step)
 
 
 def recover(run: Run, step: Step) -> Task:

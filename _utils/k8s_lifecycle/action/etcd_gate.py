@@ -27,11 +27,12 @@ def wait_until_whole(run: Run, step: Step) -> Task:
 
 
 def wait_until_votes(run: Run, step: Step) -> Task:
-    """Wait until the server's etcd member votes and is healthy."""
+    """Wait until the server's etcd member votes and is healthy, as another one sees it where there is one."""
     node = run.spec.node_name(step.server)
+    alone = len(run.spec.control_plane.servers) == 1
     deadline = run.fleet.now() + GROW_TIMEOUT
     while True:
-        found = yield from members(run, avoid=step.server)
+        found = yield from members(run, avoid="" if alone else step.server)
         if any(member.name == node and member.healthy and not member.learner for member in found):
             return
         run.waits_for(step, f"etcd member {node} to vote and be healthy")
@@ -39,22 +40,6 @@ def wait_until_votes(run: Run, step: Step) -> Task:
             raise Failure(
                 step.server, "waiting for its etcd member", f"not voting after {GROW_TIMEOUT} s", RUN_AGAIN
             )
-        yield Sleep(2)
-
-
-def wait_until_well(run: Run, step: Step) -> Task:
-    """Wait until the server's etcd member is healthy, with every certificate that it has now."""
-    node = run.spec.node_name(step.server)
-    alone = len(run.spec.control_plane.servers) == 1
-    deadline = run.fleet.now() + GROW_TIMEOUT
-    while True:
-        found = yield from members(run, avoid="" if alone else step.server)
-        if any(member.name == node and member.healthy for member in found):
-            return
-        run.waits_for(step, f"etcd member {node} to be healthy")
-        if run.fleet.now() > deadline:
-            said = f"not healthy after {GROW_TIMEOUT} s"
-            raise Failure(step.server, "waiting for its etcd member", said, RUN_AGAIN)
         yield Sleep(2)
 
 

@@ -22,11 +22,16 @@ def read_facts(run: Run, servers: Collection[str] | None = None) -> Task:
     answers = {answer.server: answer for answer in (yield _questions(run, wanted))}
     stale = [server for server, answer in answers.items() if _stale(run, answer)]
     if stale:
-        run.tell("synchronises", servers=stale)
-        yield [Call(server, "saltutil.sync_all", {"refresh": True}, 180) for server in stale]
+        yield from synchronise(run, stale)
         answers.update({answer.server: _current(run, answer) for answer in (yield _questions(run, stale))})
     run.facts = _facts(answers.values())
     return run.facts
+
+
+def synchronise(run: Run, servers: Sequence[str]) -> Task:
+    """Give servers the modules of the master."""
+    run.tell("synchronises", servers=servers)
+    yield [Call(server, "saltutil.sync_all", {"refresh": True}, 180) for server in servers]
 
 
 def _questions(run: Run, servers: Sequence[str]) -> list[Call]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from k8s_lifecycle.cluster.api import Api, ConflictError, Json
-from k8s_lifecycle.cluster.nodes import ATTEMPTS, NODES
+from k8s_lifecycle.cluster import nodes
+from k8s_lifecycle.cluster.api import Api, Json
 from k8s_lifecycle.cluster.readiness import is_unreachable
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model.hold import ANNOTATION, DRAIN, HeldError, Hold, may_release, moment, taken
@@ -42,16 +42,16 @@ def keep(api: Api, node: str, run: str, seconds: float) -> bool:
     return hold is not None and hold.run == ""
 
 
-def give_back(api: Api, run: str, nodes: Collection[str] | None = None) -> dict[str, list[str]]:
+def give_back(api: Api, run: str, only: Collection[str] | None = None) -> dict[str, list[str]]:
     """Give back the holds of a run, with the nodes as they were before.
 
     A node that cannot be reached stays held, by nobody's run: what still runs there is not known.
     """
     changed: list[str] = []
     left: list[str] = []
-    for node in api.get(NODES)["items"]:
+    for node in api.get(nodes.NODES)["items"]:
         name = node["metadata"]["name"]
-        if _is_of(node, run) and (nodes is None or name in nodes):
+        if _is_of(node, run) and (only is None or name in only):
             (left if is_unreachable(node) else changed).append(name)
             _changed(api, name, lambda found: _leaving(found) if _is_of(found, run) else None)
     return {"changed": changed, "left": left}
@@ -108,19 +108,9 @@ def _same(hold: Hold, seen: Hold) -> bool:
 
 
 def _changed(api: Api, node: str, change: Callable[[Json], Json | None]) -> Json:
-    """Change a Node object as it is in the moment of the change; return it as it is then."""
-    path = f"{NODES}/{node}"
-    for _ in range(ATTEMPTS):
-        found = api.get(path)
-        patch = change(found)
-        if patch is None:
-            return found
-        version = {"resourceVersion": found["metadata"]["resourceVersion"]}
-        try:
-            return api.merge(path, {**patch, "metadata": {**patch.get("metadata", {}), **version}})
-        except ConflictError:  # the kubelet and controllers write to it, too
-            continue
-    raise HostError(f"node {node} changed {ATTEMPTS} times while its hold was written: try again")
+    """Change a node's hold, and return the node as it is then."""
+    found, _ = nodes.change(api, node, "its hold was", change)
+    return found
 
 
 def _patch(hold: Hold | None, *, unschedulable: bool) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from k8s_lifecycle.cluster.api import Api, ConflictError, Json
@@ -23,19 +23,33 @@ def settle(
     api: Api, name: str, labels: Mapping[str, str], taints: Sequence[Taint], *, remove_startup_taint: bool
 ) -> bool:
     """Give a node exactly these labels and taints of its pool; return whether that changed it."""
+    _, changed = change(
+        api,
+        name,
+        "its labels and taints were",
+        lambda node: settlement(node, labels, taints, remove_startup_taint=remove_startup_taint),
+    )
+    return changed
+
+
+def change(api: Api, name: str, what: str, patch_of: Callable[[Json], Json | None]) -> tuple[Json, bool]:
+    """Change a node as it is in that moment; return it as it is then, and whether that changed it.
+
+    patch_of: returns the patch for a Node object; None where nothing is to be done. what: what is written,
+    for the error of a node that others change all the time.
+    """
+    path = f"{NODES}/{name}"
     for _ in range(ATTEMPTS):
-        node = api.get(f"{NODES}/{name}")
-        change = settlement(node, labels, taints, remove_startup_taint=remove_startup_taint)
-        if change is None:
-            return False
+        node = api.get(path)
+        patch = patch_of(node)
+        if patch is None:
+            return node, False
+        version = {"resourceVersion": node["metadata"]["resourceVersion"]}
         try:
-            api.merge(f"{NODES}/{name}", change)
+            return api.merge(path, {**patch, "metadata": {**patch.get("metadata", {}), **version}}), True
         except ConflictError:  # the kubelet and controllers write to it, too
             continue
-        return True
-    raise HostError(
-        f"node {name} changed {ATTEMPTS} times while its labels and taints were written: try again"
-    )
+    raise HostError(f"node {name} changed {ATTEMPTS} times while {what} written: try again")
 
 
 def settlement(
@@ -62,7 +76,6 @@ def settlement(
         return None
     return {
         "metadata": {
-            "resourceVersion": metadata["resourceVersion"],
             "labels": changed_labels,
             "annotations": {SETTLED: json.dumps(after)},
         },

@@ -20,8 +20,8 @@ from k8s_lifecycle.server import addresses, remains, static_pods
 HANDSHAKE_TIMEOUT = 5.0
 KUBELET_SERVING = "kubelet-server-current.pem"
 
-AUTHORITIES = {"ca": "ca", "front-proxy-ca": "front-proxy-ca", "etcd/ca": "etcd/ca"}
 LEAVES = dict(remains.CERTIFICATES.values())
+AUTHORITIES = tuple(dict.fromkeys(LEAVES.values()))
 KUBECONFIGS = remains.KUBECONFIGS
 # Which port of a server shows the certificate of which file, and on which of its addresses it listens.
 PORTS: Mapping[int, str] = {
