@@ -11,6 +11,9 @@
 # The cluster, role and pool of a server are in its pillar, which the master gives by minion id.
 # A server that claims a role asks to join by itself; its minion id decides whether it may.
 base:
+  # Every server notes its last highstate, cluster member or not.
+  '*':
+    - k8s.highstate
   'k8s:*':
     - match: pillar
     - k8s.server

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle.action.run import Failure
+from k8s_lifecycle.model import external
 from k8s_lifecycle.model import spec as specs
 
 
@@ -21,6 +22,12 @@ def catalogue(opts: Mapping[str, Any]) -> specs.Catalogue:
         "no ext_pillar k8s_clusters in the master's configuration",
         "add `ext_pillar: [{k8s_clusters: /srv/pillar/clusters}]` and restart the master",
     )
+
+
+def externals(catalogue: specs.Catalogue) -> external.Externals:
+    """Return the clusters that others run, from beside the specs."""
+    broken = (name for problem in catalogue.problems for name in problem.clusters)
+    return external.load(catalogue.directory, {*catalogue.specs, *broken})
 
 
 def cluster_of(catalogue: specs.Catalogue, servers: Iterable[str]) -> str:
@@ -43,6 +50,11 @@ def _cluster_of(catalogue: specs.Catalogue, server: str) -> str:
 def journal(opts: Mapping[str, Any]) -> Path:
     """Return the directory of the runs' records."""
     return Path(opts["cachedir"]) / "k8s" / "journal"
+
+
+def page(opts: Mapping[str, Any]) -> Path:
+    """Return where the inventory's page is, if nobody names another place."""
+    return Path(opts["cachedir"]) / "k8s" / "inventory.html"
 
 
 def runs(opts: Mapping[str, Any]) -> Path:

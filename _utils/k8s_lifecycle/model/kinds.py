@@ -169,6 +169,7 @@ def _require_plain(value: Any, where: str) -> None:
         raise ValueProblemError(f"has a {type(value).__name__} at {where}; YAML needs quotes around it")
 
 
+API_URL = url("https", example="https://203.0.113.7")
 ADDRESS = Scalar("an IPv4 address", "write an IPv4 address such as 10.11.0.100", _address)
 CIDR = Scalar("an IPv4 network", "write a network such as 10.244.0.0/16", _cidr)
 CLUSTER_NAME = Scalar(
@@ -183,6 +184,7 @@ COUNT_OR_SHARE = Scalar(
 DEBIAN_REVISION = text("a Debian revision", r"[A-Za-z0-9.+~]+", '"1.1" (in quotes)')
 DEBIAN_VERSION = text("a Debian version", r"(\d+:)?\d[A-Za-z0-9.+~:-]*", '"2.3.7-1"')
 DNS = text("a DNS name", DNS_NAME, "cluster.local")
+FILE = text("an absolute path", r"/[^\0\r\n]{0,254}", "/etc/k8s-clusters/gke-eu.conf")
 FLAG = Scalar("true or false", "write true or false", _flag)
 GRAIN = text("a grain name", r"[A-Za-z_][\w:.-]*", "k8s_pool")
 HOST = text("a host name", DNS_NAME, "api.dc1-prod.example")
@@ -200,6 +202,7 @@ INTERFACE = text("an interface name", r"[^\s/:]{1,15}", "eth0")
 KEY_SOURCE = url("http", "https", "salt", example="salt://k8s/files/apt.asc")
 LABEL_KEY = text("a label key", rf"({DNS_NAME}/)?{_QUALIFIED}", "example.com/disk")
 LABEL_VALUE = text("a label value", rf"({_QUALIFIED})?", "ssd (at most 63 letters, digits, '-', '_' and '.')")
+LINE = text("one line of text", r"[^\0-\x1f\x7f]{1,120}", "GKE (at most 120 characters)")
 MAINTENANCE_WINDOW = text(
     "a maintenance window",
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d",
