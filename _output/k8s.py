@@ -140,7 +140,7 @@ def _inventory(data: Data) -> Iterator[str]:
 
 
 def _cells(server: Data) -> tuple[str, ...]:
-    """Return the columns of one server. A state that is not `answers` stands in place of what is not known."""
+    """Return the columns of one server; the last one is for a server that said nothing."""
     place = server["cluster"] or f"{server['datacenter'] or '-'} {server['environment'] or '-'}"
     cores, memory, days = server["cores"], server["memory_gib"], server["certificate_days"]
     hours = server["highstate_hours"]

@@ -81,4 +81,5 @@ def _drift(seen: Cluster, remedy: str) -> Iterator[Drift]:
         what = f"it runs {seen.version}, its {'file' if seen.external else 'spec'} says {seen.wanted}"
         yield Drift("version", WARNING, what, remedy)
     if seen.external and seen.nodes != seen.ready:  # a node of ours has a line of its own
-        yield Drift("node", WARNING, f"{(seen.nodes or 0) - (seen.ready or 0)} nodes are NotReady", remedy)
+        missing = (seen.nodes or 0) - (seen.ready or 0)
+        yield Drift("node", WARNING, f"NotReady nodes: {missing} of {seen.nodes}", remedy)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from k8s_lifecycle.decision.placement import objection
+from k8s_lifecycle.model import untrusted
 from k8s_lifecycle.model.certificates import (
     DAY,
     KUBELET_OVERDUE,
@@ -78,7 +79,7 @@ class Subject:
     @property
     def id(self) -> str:
         """Its minion id as a shell takes it: who asks for a key chooses it."""
-        return shlex.quote(self.server)
+        return shlex.quote(untrusted.text(self.server))
 
     @property
     def is_node(self) -> bool:
@@ -106,7 +107,8 @@ def _key(on: Subject) -> Iterator[Drift]:
 def _silence(on: Subject) -> Iterator[Drift]:
     if on.silent:
         severity = CRITICAL if on.place else WARNING
-        what = f"silent, last seen {on.seen or 'never'}: {on.error}"
+        seen = on.seen.replace("T", " ").removesuffix("Z") or "never"
+        what = f"silent, last seen {seen}: {on.error}"
         yield Drift("silent", severity, what, "look at its power, network and salt-minion")
 
 
@@ -235,13 +237,14 @@ def _certificates(on: Subject) -> Iterator[Drift]:
         owner = "highstate or the kubelet" if one.name in RENEWED_BY_KUBELET else "k8s.rotate_certs"
         cluster = on.place.cluster if on.place else "CLUSTER"
         remedy = f"`salt-run k8s.certificates {cluster}`; {owner} renews it"
+        name = one.name or one.where
         if one.error or not one.whole:
-            what = f"{one.where}: {one.error or 'it does not match its key, or is not of its CA'}"
+            what = f"{name}: {one.error or 'it does not match its key, or is not of its CA'}"
             yield Drift("certificate", CRITICAL, what, remedy)
         elif one.expires <= on.now:
-            yield Drift("certificate", CRITICAL, f"{one.where} has expired", remedy)
+            yield Drift("certificate", CRITICAL, f"{name} has expired", remedy)
         elif _ends_soon(one, on):
-            what = f"{one.where} expires in {(one.expires - on.now) / DAY:.1f} days"
+            what = f"{name} expires in {(one.expires - on.now) / DAY:.1f} days"
             yield Drift("certificate", WARNING, what, remedy)
 
 
