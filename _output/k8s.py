@@ -152,7 +152,7 @@ def _cells(server: Data) -> tuple[str, ...]:
         server["node"] or "-",
         server["kubelet"] or "-",
         server["os"] or "-",
-        f"{cores or '?'} cores {memory or '?'} GiB",
+        f"{cores} cores {memory or '?'} GiB" if cores else "-",
         "-" if days is None else f"cert {days:.0f} d",
         "-" if hours is None else f"highstate {server['highstate']} {hours:.0f} h",
         f"{state}{', last seen ' + server['seen'] if state and server['seen'] else ''}",

@@ -22,7 +22,7 @@ from salt.utils.verify import valid_id
 from k8s_lifecycle.action import certificates as rotation
 from k8s_lifecycle.action import drain as draining
 from k8s_lifecycle.action import holding, joins, living, master_cache, operation, site, spool
-from k8s_lifecycle.action.inventory import Survey, take
+from k8s_lifecycle.action.inventory import Survey, take, write
 from k8s_lifecycle.action.journal import Journal
 from k8s_lifecycle.action.observe import read_facts
 from k8s_lifecycle.action.operation import Operation
@@ -39,7 +39,7 @@ from k8s_lifecycle.decision.status import status as status_of
 from k8s_lifecycle.model import spec as specs
 from k8s_lifecycle.model.certificates import DAY
 from k8s_lifecycle.model.eviction import Options
-from k8s_lifecycle.page import inventory as pages
+from k8s_lifecycle.page.inventory import page
 
 log = logging.getLogger(__name__)
 
@@ -481,7 +481,7 @@ def report(
     cluster, datacenter, environment, role, days, hours
         As in :py:func:`k8s.inventory`.
 
-    Exit code 0: it is written, whatever is in it. 1: it could not be.
+    Exit code 0: it is written, whatever is in it. 2: it could not be.
 
     CLI Example:
 
@@ -492,8 +492,7 @@ def report(
     """
     found, problems = _inventory(Choice(datacenter, environment, cluster, role), days, hours)
     where = Path(path) if path else site.page(__opts__)
-    taken = datetime.now(UTC)
-    pages.write(where, pages.page(found, problems, taken, socket.gethostname()))
+    write(where, page(found, problems, datetime.now(UTC), socket.gethostname()))
     return {"written": str(where), "servers": len(found.rows), "retcode": 0}
 
 

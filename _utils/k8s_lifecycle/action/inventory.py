@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome
+from k8s_lifecycle.action.run import Failure
 from k8s_lifecycle.action.scheduler import Task
 from k8s_lifecycle.code import fingerprint
 from k8s_lifecycle.decision import inventory as decision
@@ -59,6 +62,18 @@ def take(survey: Survey) -> Task:
     return decision.inventory(
         survey.catalogue, survey.external, found, master, limits=survey.limits, choice=survey.choice
     )
+
+
+def write(path: Path, page: str) -> None:
+    """Put a page where it belongs, whole: whoever reads it has the old one or the new one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(page, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        remedy = "name a file in a directory that is there"
+        raise Failure("k8s", f"writing {path}", error.strerror or str(error), remedy) from error
 
 
 def _look(access: Access) -> Call:

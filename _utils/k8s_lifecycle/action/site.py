@@ -54,7 +54,9 @@ def journal(opts: Mapping[str, Any]) -> Path:
 
 def page(opts: Mapping[str, Any]) -> Path:
     """Return where the inventory's page is, if nobody names another place."""
-    return Path(opts["cachedir"]) / "k8s" / "inventory.html"
+    directory = Path(opts["cachedir"]) / "k8s"
+    directory.mkdir(exist_ok=True)
+    return directory / "inventory.html"
 
 
 def runs(opts: Mapping[str, Any]) -> Path:

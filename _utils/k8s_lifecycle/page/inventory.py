@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -45,16 +44,6 @@ def page(found: Inventory, problems: Sequence[str], taken: datetime, master: str
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704
     )
-
-
-def write(path: Path, text: str) -> None:
-    """Put the page where it belongs, whole: whoever reads it has the old one or the new one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _digest(text: str) -> str:

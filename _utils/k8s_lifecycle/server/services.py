@@ -25,8 +25,8 @@ def active(*names: str) -> frozenset[str]:
 
 def states(*names: str) -> dict[str, str]:
     """Return the state of each of these services, such as `active` or `failed`; NOT_INSTALLED without one."""
-    shown = output("systemctl", "show", *names, "--property=Id,LoadState,ActiveState").split("\n\n")
-    units = [dict(line.split("=", 1) for line in unit.splitlines() if line) for unit in shown]
+    shown = output("systemctl", "show", *names, "--property=LoadState,ActiveState").strip().split("\n\n")
+    units = (dict(line.split("=", 1) for line in unit.splitlines()) for unit in shown)
     return {
         name: NOT_INSTALLED if unit["LoadState"] == "not-found" else unit["ActiveState"]
         for name, unit in zip(names, units, strict=True)

@@ -66,15 +66,12 @@ def programs(tmp_path, monkeypatch):
 
 SHOWN = """
 cat <<END
-Id=kubelet.service
 LoadState=loaded
 ActiveState=active
 
-Id=node_exporter.service
 LoadState=not-found
 ActiveState=inactive
 
-Id=prometheus-node-exporter.service
 LoadState=loaded
 ActiveState=failed
 END

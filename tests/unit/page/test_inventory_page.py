@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from fleet_of_many import many
 
-from k8s_lifecycle.page.inventory import page, write
+from k8s_lifecycle.page.inventory import page
 
 TAKEN = datetime(2027, 1, 15, 8, tzinfo=UTC)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -106,14 +106,6 @@ def test_the_policy_lets_only_its_own_script_and_style_run(html):
 def test_what_files_and_servers_say_is_text(html):
     assert "&lt;wrong&gt;" in html
     assert "<wrong>" not in html
-
-
-def test_writing_replaces_the_page_whole(tmp_path):
-    there = tmp_path / "inventory.html"
-    there.write_text("old")
-    write(there, "new")
-    assert there.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [there]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: nobody has looked at the page")
