@@ -151,11 +151,7 @@ def inventory() -> dict[str, Any]:
         salt web-7 k8s_server.inventory
     """
     spec = _pillar_spec()
-    overview = __salt__["k8s_api.overview"]
-    found = inventories.look(__grains__, __opts__, lambda: _addresses(spec, None), overview)
-    if found["highstate"]:
-        running = __salt__["saltutil.running"]()
-        found["highstate"]["running"] = any(job["fun"].startswith("state.") for job in running)
+    found = inventories.look(__grains__, __opts__, lambda: _addresses(spec, None), _overview, _state_runs)
     grains = {name: __grains__[name] for name in _narrowing(spec) if name in __grains__}
     return {"code": code.LOADED, "id": __opts__["id"], "clock": time.time(), "grains": grains, **found}
 
@@ -336,6 +332,15 @@ def drift(assignment: Mapping[str, Any]) -> list[str]:
 def _pillar_spec() -> Mapping[str, Any]:
     spec: Mapping[str, Any] = __pillar__.get("k8s", {}).get("spec", {})
     return spec
+
+
+def _overview() -> dict[str, Any]:
+    seen: dict[str, Any] = __salt__["k8s_api.overview"]()
+    return seen
+
+
+def _state_runs() -> bool:
+    return any(job["fun"].startswith("state.") for job in __salt__["saltutil.running"]())
 
 
 def _addresses(spec: Mapping[str, Any], endpoint_address: str | None) -> list[str]:

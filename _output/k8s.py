@@ -119,9 +119,12 @@ def _inventory(data: Data) -> Iterator[str]:
     for problem in data["problems"]:
         yield f"! {problem}"
     columns = list(zip(*map(_cells, data["servers"]), strict=True))
-    widths = [max(map(len, column)) for column in columns]
+    widths = [min(WIDEST, max(map(len, column))) for column in columns]
     for server in data["servers"]:
-        cells = (cell.ljust(width) for cell, width in zip(_cells(server), widths, strict=True))
+        cells = (
+            cell.ljust(width) if len(cell) <= width else f"{cell[: width - 1]}…"
+            for cell, width in zip(_cells(server), widths, strict=True)
+        )
         yield f"{MARKS[server['severity']]} {'  '.join(cells)}".rstrip()
         yield from _drift(server)
     for cluster in data["clusters"]:
@@ -168,6 +171,7 @@ def _written(data: Data) -> Iterator[str]:
     yield f"{data['written']}: {data['servers']} servers"
 
 
+WIDEST = 40
 MARKS = {"critical": "!", "warning": "?", "": " "}
 OF_ONE_CLUSTER = {"plan", "run", "verify", "certificates"}
 VIEWS = {

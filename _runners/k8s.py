@@ -491,7 +491,7 @@ def report(
         salt-run k8s.report /var/www/inventory.html datacenter=dc1
     """
     found, problems = _inventory(Choice(datacenter, environment, cluster, role), days, hours)
-    where = Path(path) if path else site.page(__opts__)
+    where = Path(str(path)) if path else site.page(__opts__)
     write(where, page(found, problems, datetime.now(UTC), socket.gethostname()))
     return {"written": str(where), "servers": len(found.rows), "retcode": 0}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -66,9 +66,10 @@ def take(survey: Survey) -> Task:
 
 def write(path: Path, page: str) -> None:
     """Put a page where it belongs, whole: whoever reads it has the old one or the new one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        draft.write_text(page, encoding="utf-8")
+        with draft.open("x", encoding="utf-8") as file:  # never through a link that somebody has laid there
+            file.write(page)
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)

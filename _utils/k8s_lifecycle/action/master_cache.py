@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import salt.cache
 import salt.key
+from salt.exceptions import SaltException
 
 from k8s_lifecycle.model import untrusted
 from k8s_lifecycle.model.inventory import Description, Remembered
+
+log = logging.getLogger(__name__)
 
 _STATES = {
     "minions": "accepted",
@@ -32,7 +36,10 @@ def remembered(opts: Mapping[str, Any], servers: Collection[str]) -> dict[str, R
     cache = salt.cache.factory(dict(opts))
     found = {}
     for server in servers:
-        if cache.contains(_BANK, server):
-            seen, grains = cache.updated(_BANK, server), cache.fetch(_BANK, server)
-            found[server] = Remembered(Description.remembered(grains), untrusted.moment(seen))
+        try:
+            if cache.contains(_BANK, server):
+                seen, grains = cache.updated(_BANK, server), cache.fetch(_BANK, server)
+                found[server] = Remembered(Description.remembered(grains), untrusted.moment(seen))
+        except SaltException as error:  # one damaged file is not to hide all other servers
+            log.warning("what the master remembers of %s cannot be read: %s", server, error)
     return found

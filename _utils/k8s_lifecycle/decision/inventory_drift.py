@@ -24,6 +24,7 @@ WARNING = "warning"
 HOUR = 3600.0
 # How far a server's clock may be from the master's: an answer takes a while.
 CLOCK_SLACK = 60.0
+_ERRORS_SHOWN = 3
 # A highstate that began so long ago and neither runs nor has ended was cut off.
 HIGHSTATE_TAKES = HOUR
 
@@ -129,7 +130,7 @@ def _code(on: Subject) -> Iterator[Drift]:
 
 def _unread(on: Subject) -> Iterator[Drift]:
     if on.place and on.about.errors:
-        what = f"could not be read: {'; '.join(on.about.errors)}"
+        what = f"could not be read: {'; '.join(on.about.errors[:_ERRORS_SHOWN])}"
         yield Drift("unread", WARNING, what, f"`salt {on.id} k8s_server.inventory`")
 
 

@@ -17,6 +17,7 @@ from k8s_lifecycle.decision.inventory_drift import CRITICAL, WARNING
 from k8s_lifecycle.decision.inventory_rows import Row
 
 _HERE = Path(__file__).parent
+_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
 _CHOICES = ("datacenter", "environment", "cluster", "role")
 
 
@@ -40,7 +41,7 @@ def page(found: Inventory, problems: Sequence[str], taken: datetime, master: str
         taken=taken,
         master=master,
         # The browser runs no other script and no other style, whatever a name of a server tries.
-        policy=f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}",
+        policy=f"{_POLICY}; script-src {_digest(script)}; style-src {_digest(style)}",
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704
     )

@@ -29,8 +29,13 @@ def look(
     opts: Mapping[str, Any],
     addresses: Callable[[], list[str]],
     overview: Callable[[], dict[str, Any]],
+    running: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Return what there is, as plain data; of a part that cannot be read None, and the reason in `errors`."""
+    """Return what there is, as plain data; of a part that cannot be read None, and the reason in `errors`.
+
+    addresses: the server's own. overview: of its cluster, for a control plane server. running: whether a
+    state run goes on.
+    """
     errors: list[str] = []
 
     def part(what: str, read: Callable[[], Any]) -> Any:
@@ -56,8 +61,8 @@ def look(
         "services": part("services", _services),
         "certificates": part("certificates", _certificates),
         "consul": part("consul", consul_agent.health),
-        "highstate": part("highstate", lambda: highstate.last(highstate.file(opts))),
-        "api": part("API", overview) if kubernetes_files.look()["admin_conf"] else None,
+        "highstate": part("highstate", lambda: _highstate(opts, running)),
+        "api": part("API", lambda: overview() if kubernetes_files.look()["admin_conf"] else None),
         "errors": errors,
     }
 
@@ -68,6 +73,11 @@ def _services() -> dict[str, str]:
     installed = (found[name] for name in EXPORTERS if found[name] != services.NOT_INSTALLED)
     agent = next(installed, services.NOT_INSTALLED)
     return {**{name: found[name] for name in SERVICES}, "node_exporter": agent}
+
+
+def _highstate(opts: Mapping[str, Any], running: Callable[[], bool]) -> dict[str, Any] | None:
+    noted = highstate.last(highstate.file(opts))
+    return {**noted, "running": running()} if noted else None
 
 
 def _certificates() -> list[dict[str, Any]]:

@@ -105,6 +105,11 @@ def test_a_terminal_gets_no_escapes(site):
     assert not [one for one in table if (ord(one) < 32 and one != "\n") or 127 <= ord(one) < 160]
 
 
+def test_one_server_does_not_make_the_table_wide_for_all(site):
+    site.worker["os"] = "x" * 190
+    assert max(len(line) for line in shown(site.inventory())["table"].splitlines()) < 200
+
+
 def test_other_alphabets_are_shown(site):
     site.worker["os"] = "Ωmega Linux 二"
     assert all("Ωmega Linux 二" in text for text in shown(site.inventory()).values())

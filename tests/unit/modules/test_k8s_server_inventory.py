@@ -227,7 +227,7 @@ class TestLook:
     @pytest.fixture
     def look(self, tmp_path):
         def looked(addresses=lambda: ["10.0.0.1"]):
-            return inventory.look(GRAINS, {"root_dir": str(tmp_path)}, addresses, dict)
+            return inventory.look(GRAINS, {"root_dir": str(tmp_path)}, addresses, dict, lambda: True)
 
         return looked
 
@@ -237,6 +237,11 @@ class TestLook:
         assert found["addresses"] == ["10.0.0.1"]
         assert found["hardware"]["cores"] == 8
         assert Description.read(found).os == "Debian 12.8"
+
+    def test_whether_a_highstate_runs_now(self, look, tmp_path):
+        assert look()["highstate"] is None
+        highstate.note_begun(highstate.file({"root_dir": str(tmp_path)}), 1.0)
+        assert look()["highstate"]["running"] is True
 
     def test_a_part_that_cannot_be_read_hides_no_other(self, look, programs):
         programs("systemctl", "echo 'Failed to connect to bus' >&2; exit 1")
