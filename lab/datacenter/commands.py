@@ -5,8 +5,6 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-import site_build
-
 from . import control_groups, disk, lab, layout, machine, network, root, server, state
 from .errors import LabError
 from .paths import BUILD, LAYOUTS
@@ -18,7 +16,9 @@ def build(options: Namespace) -> None:
     """Build what servers start from and what the mirror serves; what is built already stays."""
     machine.prepare(say, compiling=options.binaries is None)
     root.build(say)
-    site_build.build(BUILD, options.binaries, say)
+    from site_build import pipeline  # noqa: PLC0415 - long to import, and no other command needs it
+
+    pipeline.build(BUILD, options.binaries, say)
 
 
 def up(options: Namespace) -> None:

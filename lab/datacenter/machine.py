@@ -7,8 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from site_build import compilers
-
 from . import control_groups, debian
 from .command import run
 from .errors import LabError
@@ -66,6 +64,8 @@ def _lacks() -> Iterator[str]:
 
 
 def _compiler_lacks() -> Iterator[str]:
+    from site_build import compilers  # noqa: PLC0415 - long to import, and seldom needed
+
     for check in (compilers.go_version, compilers.require_disk):
         try:
             check()

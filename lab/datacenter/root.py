@@ -7,13 +7,10 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import site_build
-from site_build.wheels import REQUIREMENTS
-
 from . import debian, kernel_modules
 from .command import run
 from .exclusive import exclusive
-from .paths import BUILD, ROOTS
+from .paths import BUILD, CHECKOUT, ROOTS
 from .progress import Say
 
 BUILD_SECONDS = 1800
@@ -33,7 +30,7 @@ _HERE = Path(__file__).parent
 _FILES = _HERE / "root_files"
 _RECIPE = [
     *(_HERE / name for name in ("root.py", "debian.py", "kernel_modules.py")),
-    REQUIREMENTS / "salt.txt",
+    CHECKOUT / "lab/components/wheels/salt.txt",
 ]
 # Periodic jobs of a long-lived server; here they would only take the time of what is being tested.
 _TIMERS = ("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "e2scrub_all", "fstrim")
@@ -68,7 +65,9 @@ def _build_missing(say: Say) -> None:
         return
     names = " and ".join(root.name for root in roots)
     say(f"building the roots for {names}: Debian {debian.CODENAME}, Salt {SALT_VERSION} (2 minutes) ...")
-    wheels = site_build.salt_wheels(BUILD, say)
+    from site_build import pipeline  # noqa: PLC0415 - long to import, and seldom needed
+
+    wheels = pipeline.salt_wheels(BUILD, say)
     with ThreadPoolExecutor() as pool:
         for root in pool.map(lambda root: _build(root, wheels), roots):
             say(f"built {root}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -92,23 +93,38 @@ class Lab:
         return found
 
     def processes(self, server: str, words: str) -> list[int]:
-        """Return a server's processes with these words in their command line, at once."""
-        groups = Path("/sys/fs/cgroup/freezer", os.environ.get("LAB_NAME", "k8slab"), server)
-        found = []
-        for group in [groups, *groups.glob("**/")]:
-            for pid in (group / "cgroup.procs").read_text().split():
-                try:
-                    command = Path("/proc", pid, "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                except OSError:  # it has ended
-                    continue
-                if words in command:
-                    found.append(int(pid))
-        return found
+        """Return a server's processes whose command line has a match of these words, at once."""
+        lab = os.environ.get("LAB_NAME", "k8slab")
+        own = re.compile(rf":freezer:/{lab}/{server}(/|$)", re.MULTILINE)
+        return [
+            pid
+            for pid in all_processes()
+            if re.search(words, command_line(pid)) and own.search(said_of(pid, "cgroup"))
+        ]
 
     def nodes(self, server: str) -> dict[str, dict[str, Any]]:
         """Return the Node objects by name."""
         found = json.loads(self.kubectl(server, "get", "nodes", "-o", "json"))["items"]
         return {node["metadata"]["name"]: node for node in found}
+
+
+def all_processes() -> list[int]:
+    """Return every process of this machine, which are those of every server."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - it is asked often
+
+
+def command_line(pid: int) -> str:
+    """Return the words of a process."""
+    return said_of(pid, "cmdline").replace("\0", " ")
+
+
+def said_of(pid: int, what: str) -> str:
+    """Return what the kernel says of a process; nothing once it has ended."""
+    try:
+        with open(f"/proc/{pid}/{what}", errors="replace") as file:  # noqa: PTH123 - it is asked often
+            return file.read()
+    except OSError:
+        return ""
 
 
 def own_layout(name: str, directory: Path, **changes: Any) -> Path:

@@ -17,22 +17,22 @@ ENDED = 420
 Run = subprocess.Popen[str]
 
 
-def events() -> list[tuple[str, str]]:
-    """Return what the journal has of the cluster's runs, read from the master's disk: event and step."""
+def written() -> str:
+    """Return what the journal has of the cluster's runs, read from the master's disk."""
     journal = ROOT / JOURNAL
-    lines = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
-    return [(line["event"], line.get("step", "")) for line in lines]
+    return journal.read_text() if journal.exists() else ""
 
 
 def started(lab: Lab, step: str, *command: str) -> Run:
     """Start a run on dc1-prod and return it once a step of it has started."""
-    before = len(events())
+    before = len(written())
     run = lab.start("salt-run", *command)
 
     def has_started() -> bool:
         if run.poll() is not None:
             pytest.fail(f"it ended before {step}: {run.communicate()[0]}")
-        return ("starts", step) in events()[before:]
+        lines = (json.loads(line) for line in written()[before:].splitlines())
+        return any((line["event"], line.get("step")) == ("starts", step) for line in lines)
 
     wait_until(f"{step} to start", has_started, ENDED, every=0.1)
     return run

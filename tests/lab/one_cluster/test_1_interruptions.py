@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,23 +15,24 @@ from witness import Witness
 CLUSTER = "dc1-prod"
 CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
 WORKERS = ["dc1-w-1", "dc1-w-2"]
-MEMBERS = """
+# Asks etcd until it has the member of this name, and that is no learner.
+VOTES = """
 cd /etc/kubernetes/pki/etcd
-curl --silent --max-time 2 --cacert ca.crt --cert server.crt --key server.key \\
-    --data '{}' https://127.0.0.1:2379/v3/cluster/member/list
+until curl --silent --max-time 2 --cacert ca.crt --cert server.crt --key server.key \\
+        --data '{}' https://127.0.0.1:2379/v3/cluster/member/list |
+    tr '{' '\\n' | grep "\\"name\\":\\"$0\\"" | grep --quiet --invert-match isLearner
+do sleep 0.05; done
 """
 
 
 def at_work(server: str) -> Callable[[Lab], bool]:
-    return lambda lab: any(lab.processes(server, f"kubeadm {verb}") for verb in ("init", "join"))
+    return lambda lab: bool(lab.processes(server, "kubeadm (init|join)"))
 
 
 def votes_while_it_joins(lab: Lab) -> bool:
-    """Whether dc1-cp-2 is an etcd member that is no learner, and kubeadm is still at work on it."""
-    said = lab("exec", "dc1-cp-1", "--", "sh", "-c", MEMBERS, check=False).stdout or "{}"
-    members = json.loads(said).get("members", [])
-    votes = any(member.get("name") == "dc1-cp-2" and not member.get("isLearner") for member in members)
-    return votes and at_work("dc1-cp-2")(lab)
+    """Wait until dc1-cp-2 is an etcd member that is no learner; whether kubeadm is still at work on it."""
+    lab("exec", "dc1-cp-1", "--", "sh", "-c", VOTES, "dc1-cp-2", timeout=120)
+    return at_work("dc1-cp-2")(lab)
 
 
 def has_asked_for_its_admission(lab: Lab) -> bool:

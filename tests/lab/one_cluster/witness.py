@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
-from lab_session import ROOT, Lab
+from lab_session import ROOT, Lab, all_processes, command_line
 
 BODY = 40
 PYTHON = "/opt/saltstack/salt/bin/python3"
@@ -47,7 +47,7 @@ class Witness:
         self._lab = lab
         self._servers = [row.split()[0] for row in lab("status").stdout.splitlines()[1:] if row.strip()]
         self._kept = tempfile.TemporaryDirectory()
-        self._commands: set[bytes] = set()
+        self._commands: set[str] = set()
         self._ended = threading.Event()
         self._listener: subprocess.Popen[bytes] | None = None
         self._threads = [threading.Thread(target=each) for each in (self._listen, self._look)]
@@ -70,7 +70,7 @@ class Witness:
     def found(self) -> list[str]:
         """Return where secrets are to be seen: of this moment's servers by content, of all by their shape."""
         own = self._needles()
-        Path(self._kept.name, "command lines").write_bytes(b"\n".join(self._commands))
+        Path(self._kept.name, "command lines").write_text("\n".join(self._commands))
         here = {"roots": [self._kept.name], "always": [self._kept.name]}
         found = _search([sys.executable, str(SCRIPT)], own, here)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -112,14 +112,10 @@ class Witness:
 
     def _look(self) -> None:
         """Remember the command line of every process on this machine, which is every server's."""
-        known: set[str] = set()
+        known: set[int] = set()
         while not self._ended.wait(0.1):
-            now = {path.name for path in Path("/proc").glob("[0-9]*")}
-            for process in now - known:
-                try:
-                    self._commands.add(Path("/proc", process, "cmdline").read_bytes().replace(b"\0", b" "))
-                except OSError:
-                    continue
+            now = set(all_processes())
+            self._commands |= {command_line(process) for process in now - known}
             known = now
 
 
