@@ -114,8 +114,17 @@ def _certificates(data: Data) -> Iterator[str]:
         yield f"  {server}: the key of {', '.join(authorities)} is outside the cluster: renew there"
 
 
+def _deregister(data: Data) -> Iterator[str]:
+    for server, found in data["servers"].items():
+        gone = [f"{', '.join(what)} in {name}" for name, what in found.items() if what]
+        yield f"{server}: {'; '.join(gone) or 'nothing was there'}"
+    for datacenter, error in data["errors"].items():
+        yield f"failed: {datacenter}: {error}"
+
+
 OF_ONE_CLUSTER = {"plan", "run", "verify", "certificates"}
 VIEWS = {
+    "deregister": _deregister,
     "validate": _validate,
     "plan": _plan,
     "run": _run,

@@ -1,0 +1,122 @@
+"""Consul on one server: how its agent is admitted to its datacenter, and how a gone server is forgotten.
+
+A server that has no credentials makes a key pair (the state ``k8s_consul.admitted``) and asks; the engine
+``k8s_consul`` on the master has a Consul server make a token for it and seal it to that key (``mint``), and
+hands over the box (``accept``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from k8s_lifecycle.discovery import acl, admission
+from k8s_lifecycle.discovery.agent import Agent
+from k8s_lifecycle.discovery.situation import Situation, situation
+from k8s_lifecycle.errors import HostError
+from k8s_lifecycle.failures import told
+
+__virtualname__ = "k8s_consul"
+__opts__: Mapping[str, Any]
+__pillar__: Mapping[str, Any]
+
+
+def waiting() -> str | None:
+    """Return the public key of a server that waits for its credentials. Changes nothing.
+
+    The master asks this before it acts: an event can be forged, the answer to a job cannot.
+
+    Returns the public half of the key pair (X25519, base64); None if it waits for nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-w-3 k8s_consul.waiting
+    """
+    return admission.requested()
+
+
+def mint(server: str, datacenter: str, services: Sequence[str], public: str) -> str:
+    """Make the token of one server's agent on this Consul server, and seal it to the server's key.
+
+    The token may register this one node and these services, and look up others. A server has one token: it
+    is changed where it allows something else.
+    https://developer.hashicorp.com/consul/docs/secure/acl/token
+
+    server
+        The minion id of the server, which is its node's name.
+    datacenter
+        The name of the datacenter, for which this Consul server must be one.
+    services
+        The names of the services that it may register, a list.
+    public
+        The public key that ``k8s_consul.waiting`` returned on the server.
+
+    Returns the sealed box: the token, the gossip key and the authority's certificate.
+
+    Raises an error if this is no Consul server of the datacenter, its agent does not answer or refuses, its
+    ACLs are not set up yet, or ``public`` is no key.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_consul.mint dc1-w-3 dc1 '[node-exporter]' 'mK8...'
+    """
+    with told(f"making a token of Consul for {server}"):
+        agent, secrets = _management(datacenter)
+        applicant = admission.Applicant(datacenter, server, tuple(services), public)
+        return admission.mint(agent, secrets, applicant)
+
+
+def accept(box: str) -> bool:
+    """Open the box with this server's credentials and keep them; the key that opens it is destroyed.
+
+    box
+        What ``k8s_consul.mint`` returned.
+
+    Returns True.
+
+    Raises an error if this server asked for nothing, or the box is for another server, datacenter or purpose,
+    is out of date, or was changed on its way.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-w-3 k8s_consul.accept 'eyJ...'
+    """
+    with told("accepting the credentials of Consul's agent"):
+        admission.accept(box, __opts__["id"])
+        return True
+
+
+def forget(server: str, datacenter: str) -> list[str]:
+    """Revoke the token of a server that is gone, and take it out of the catalogue, on this Consul server.
+
+    server
+        The minion id of the server.
+    datacenter
+        The name of the datacenter, for which this Consul server must be one.
+
+    Returns what there was of it, a list: token, member, node. Empty if there was nothing.
+
+    Raises an error if this is no Consul server of the datacenter, or its agent does not answer or refuses.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_consul.forget dc1-w-3 dc1
+    """
+    with told(f"forgetting {server} in Consul"):
+        agent, _ = _management(datacenter)
+        return acl.forget(agent, datacenter, server)
+
+
+def _management(datacenter: str) -> tuple[Agent, Any]:
+    found: Situation = situation(__pillar__.get("k8s_datacenter") or {}, __pillar__, __opts__["id"])
+    if found.secrets is None or found.datacenter.name != datacenter:
+        raise HostError(f"this is no Consul server of {datacenter}")
+    return Agent(found.secrets.management_token), found.secrets
