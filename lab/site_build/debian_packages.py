@@ -15,8 +15,8 @@ from site_build.private_apt import PrivateApt
 
 LISTS = COMPONENTS / "debian"
 UPDATE_SECONDS = 300
-# The release before, and the lists with a package that Debian has no more since. What both have is newer in this
-# one, and so comes from this one.
+# The release before, and the lists with a package that Debian has no more since. What both have is
+# newer in this one, and so comes from this one.
 OLDER = "bullseye"
 _ALSO_OLDER = ("servers",)
 _CODE = Path(__file__)

@@ -62,8 +62,15 @@ def situation(assignment: Mapping[str, Any], pillar: Mapping[str, Any], server: 
     return Situation(
         place,
         server,
-        Membership(cluster["cluster"], cluster["role"], cluster["pool"]) if spec else None,
+        membership(cluster),
         spec["control_plane"]["endpoint"]["address"] if spec else None,
         (spec["networks"]["pods"], spec["networks"]["services"]) if spec else (),
         own,
     )
+
+
+def membership(cluster: Mapping[str, Any]) -> Membership | None:
+    """Return a server's place in a cluster, from its pillar `k8s`."""
+    if "spec" not in cluster:
+        return None
+    return Membership(cluster["cluster"], cluster["role"], cluster["pool"])

@@ -19,6 +19,7 @@ COLLECTORS = (
     "stat", "systemd", "time", "timex", "uname", "vmstat",
 )  # fmt: skip
 CERTIFICATE_FILES = (
+    "/etc/kubernetes/*.conf",
     "/etc/kubernetes/pki/*.crt",
     "/etc/kubernetes/pki/etcd/*.crt",
     "/var/lib/kubelet/pki/*-current.pem",
