@@ -82,3 +82,4 @@ demo-down: ## Leave the machine as it was, but for Debian packages and the build
 
 docs: $(VENV)/ready ## Write the generated pages
 	PYTHONPATH=_utils $(RUN)/python -m k8s_lifecycle.model.reference > docs/spec-reference.md
+	PYTHONPATH=_utils $(RUN)/python -m k8s_lifecycle.model.datacenter_reference > docs/datacenter-reference.md

@@ -190,7 +190,7 @@ class Secret:
 
 
 ADDRESS = Scalar("an IPv4 address", "write an IPv4 address such as 10.11.0.100", _address)
-ADDRESS_PORT = text("an address and port", rf"{DNS_NAME}:\d{{1,5}}", "127.0.0.1:6443")
+ADDRESS_PORT = text("a network address", rf"{DNS_NAME}:\d{{1,5}}", "127.0.0.1:6443 (host and port)")
 BCRYPT = Secret(
     "a bcrypt hash",
     r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}",
@@ -213,7 +213,7 @@ COUNT_OR_SHARE = Scalar(
 DEBIAN_REVISION = text("a Debian revision", r"[A-Za-z0-9.+~]+", '"1.1" (in quotes)')
 DEBIAN_VERSION = text("a Debian version", r"(\d+:)?\d[A-Za-z0-9.+~:-]*", '"2.3.7-1"')
 DNS = text("a DNS name", DNS_NAME, "cluster.local")
-FILE_GLOB = text("an absolute path or glob", r"/[^\s,]+", '"/etc/kubernetes/pki/*.crt"')
+FILE_GLOB = text("a file glob", r"/[^\s,]+", '"/etc/kubernetes/pki/*.crt"')
 FLAG = Scalar("true or false", "write true or false", _flag)
 GOSSIP_KEY = Secret(
     "a gossip key", r"[A-Za-z0-9+/]{43}=", "write what `consul keygen` prints: 32 bytes in base64"

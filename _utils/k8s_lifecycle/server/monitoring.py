@@ -29,7 +29,7 @@ _UNITS = "^(chrony|consul|containerd|haproxy|k8s-.+|keepalived|kubelet|salt-mini
 
 
 def repository(datacenter: Datacenter, of_cluster: Repository | None) -> dict[str, str] | None:
-    """Return the apt source of a datacenter's repository; None where there is none, or the cluster's is it."""
+    """Return the apt source of a datacenter's repository; None where the cluster's is the same."""
     source = datacenter.repository
     if source is None or (of_cluster and (source.url, source.suite) == (of_cluster.url, of_cluster.suite)):
         return None
