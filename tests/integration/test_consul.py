@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from consul_binary import consul_binary
+from debian_binary import debian_binary
 from site_build.pillar_secrets import consul_secrets
 
 from k8s_lifecycle.cluster import sealing
@@ -55,7 +55,7 @@ class Site:
     """The agents of two datacenters."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.consul = folder, consul_binary()
+        self.folder, self.consul = folder, debian_binary("consul", "consul")
         specs = folder / "datacenters"
         specs.mkdir()
         for name in ("dc1", "dc2"):

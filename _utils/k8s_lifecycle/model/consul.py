@@ -63,7 +63,9 @@ def agent(
         "retry_join": others,
         "acl": {"enabled": True, "default_policy": "deny", "down_policy": "extend-cache"},
         "disable_update_check": True,
+        # A server that reboots is missing until it is back; it is forgotten only when somebody says so.
         "leave_on_terminate": False,
+        "skip_leave_on_interrupt": True,
         **_tls(consul.version, is_server),
         **(_server(consul, peers) if is_server else {"auto_encrypt": {"tls": True}}),
     }

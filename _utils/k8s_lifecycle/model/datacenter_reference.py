@@ -19,8 +19,8 @@ This page is generated from the code: `make docs`.
 _SECRETS = """\
 ## Secrets
 
-What only some servers may know is in the pillar `k8s_secrets`, which an ordinary pillar SLS gives by minion id:
-`k8s_secrets.consul` to Consul servers, `k8s_secrets.node_exporter` to each server. No message shows a value of these.
+What only some servers may know is in the pillar `k8s_secrets`, which an ordinary pillar SLS gives by minion
+id: `k8s_secrets.consul` to Consul servers, `k8s_secrets.node_exporter` to each server. No message shows one.
 """
 
 

@@ -80,7 +80,8 @@ def test_tls_has_the_form_of_the_version(datacenter):
 
 
 @pytest.mark.parametrize(
-    ("version", "name"), [("1.8.7-2", "master"), ("1.11.0-1", "initial_management"), ("1.22.1-1", "initial_management")]
+    ("version", "name"),
+    [("1.8.7-2", "master"), ("1.11.0-1", "initial_management"), ("1.22.1-1", "initial_management")],
 )
 def test_only_a_server_of_consul_has_the_management_token(datacenter, version, name):
     wanted = of_version(datacenter, version).consul

@@ -1,4 +1,4 @@
-"""Datacenters: every mistake once with its place and remedy, which server is in which, and no secret is shown."""
+"""Datacenters: every mistake once with its place and remedy, who is in which, and no secret is shown."""
 
 import copy
 
