@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from k8s_lifecycle.discovery import acl, admission
+from k8s_lifecycle.discovery import gossip as gossips
 from k8s_lifecycle.discovery.agent import Agent
 from k8s_lifecycle.discovery.situation import Situation, situation
 from k8s_lifecycle.errors import HostError
@@ -113,6 +114,55 @@ def forget(server: str, datacenter: str) -> list[str]:
     with told(f"forgetting {server} in Consul"):
         agent, _ = _management(datacenter)
         return acl.forget(agent, datacenter, server)
+
+
+def gossip(datacenter: str) -> dict[str, Any]:
+    """Return where the change to the gossip key in this Consul server's pillar stands. Changes nothing.
+
+    datacenter
+        The name of the datacenter, for which this Consul server must be one.
+
+    Returns a mapping, with no key in it: key (a digest, by which keys are compared), members (how many the
+    datacenter has), have and use (how many of them the key), others (whether another is known, too), wan
+    (whether this server ``uses`` it between datacenters, only ``has`` it, or ``none``), gone (members that
+    are not alive).
+
+    Raises an error if this is no Consul server of the datacenter, or its agent does not answer or refuses.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_consul.gossip dc1
+    """
+    with told("looking at the gossip key"):
+        agent, secrets = _management(datacenter)
+        return gossips.look(agent, secrets.gossip_key)
+
+
+def change_gossip_key(step: str, datacenter: str) -> bool:
+    """Take one step to the gossip key in this Consul server's pillar. ``salt-run k8s.rotate_gossip_key`` does all.
+
+    step
+        ``install``: all members learn it. ``use``: they use it. ``remove``: they forget all others.
+    datacenter
+        The name of the datacenter, for which this Consul server must be one.
+
+    Returns True.
+
+    Raises an error if this is no Consul server of the datacenter, its agent does not answer or refuses, or
+    there is no such step.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_consul.change_gossip_key install dc1
+    """
+    with told(f"changing the gossip key ({step})"):
+        agent, secrets = _management(datacenter)
+        gossips.change(agent, step, secrets.gossip_key)
+        return True
 
 
 def _management(datacenter: str) -> tuple[Agent, Any]:

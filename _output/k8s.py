@@ -122,9 +122,16 @@ def _deregister(data: Data) -> Iterator[str]:
         yield f"failed: {datacenter}: {error}"
 
 
+def _gossip(data: Data) -> Iterator[str]:
+    yield f"done: {', '.join(data['steps']) or 'nothing was left to do'}"
+    for refusal in data["refusals"]:
+        yield f"refused: {refusal}"
+
+
 OF_ONE_CLUSTER = {"plan", "run", "verify", "certificates"}
 VIEWS = {
     "deregister": _deregister,
+    "gossip": _gossip,
     "validate": _validate,
     "plan": _plan,
     "run": _run,

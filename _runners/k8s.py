@@ -376,6 +376,28 @@ def deregister(*servers: str) -> dict[str, Any]:
     return {**report, "retcode": 1 if report["errors"] else 0}
 
 
+@_reports("gossip")
+def rotate_gossip_key() -> dict[str, Any]:
+    """
+    Change Consul's gossip key in all datacenters to the one in the pillars of the Consul servers.
+
+    It is installed on every member first, then used, then the others are removed. It refuses while a member
+    or a Consul server's minion is silent. It may be interrupted and run again.
+
+    Exit code 0: every member uses this key, and no other. 1: it went no further. Nothing shows a key.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.rotate_gossip_key
+    """
+    with SaltFleet(__opts__) as fleet:
+        task = agents.rotate_gossip_key(site.datacenters(__opts__))
+        steps, refusals = Scheduler(fleet).run(task)
+    return {"steps": steps, "refusals": refusals, "retcode": 1 if refusals else 0}
+
+
 @_reports("status")
 def status(
     cluster: str | None = None, datacenter: str | None = None, environment: str | None = None

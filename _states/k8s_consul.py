@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from k8s_lifecycle.discovery import acl, admission, files, store
+from k8s_lifecycle.discovery import acl, admission, files, gossip, store
 from k8s_lifecycle.discovery.agent import FORBIDDEN, Agent, AgentError
 from k8s_lifecycle.discovery.situation import Situation, situation
 from k8s_lifecycle.errors import HostError
@@ -23,6 +24,7 @@ __salt__: Any
 
 _ASK_EVERY = 15.0
 _POLL = 0.5
+_ANOTHER_KEY = "with a gossip key of before"
 
 Changes = dict[str, dict[str, Any]]
 
@@ -33,6 +35,7 @@ def admitted(name: str, assignment: Mapping[str, Any], timeout: float = 90) -> d
     A server asks the master by the event ``k8s/consul/ask``, and waits; a Consul server makes its token, and
     the master relays it sealed. A Consul server has its credentials from its pillar ``k8s_secrets``, and
     makes its own token. It asks again where the token is refused or allows other services than the spec has.
+    After a change of the gossip key it keeps the one that its agent uses.
 
     It fails if no credentials come in time, or the secrets of a Consul server are missing.
 
@@ -53,8 +56,11 @@ def admitted(name: str, assignment: Mapping[str, Any], timeout: float = 90) -> d
     """
 
     def act(here: Situation) -> str:
+        known = store.read()
+        if known and _wrong_with_credentials(here) == _ANOTHER_KEY:
+            store.keep(replace(known, gossip_key=gossip.used() or known.gossip_key))
+            return ""
         if here.secrets:
-            known = store.read()
             token = known.token if known else store.new_token()
             key = known.gossip_key if known else here.secrets.gossip_key
             store.keep(store.Credentials(token, key, here.secrets.authority, here.services))
@@ -202,6 +208,8 @@ def _wrong_with_credentials(here: Situation) -> str:
     known = store.read()
     if known is None:
         return "none"
+    if gossip.used() not in (None, known.gossip_key):
+        return _ANOTHER_KEY
     if sorted(known.services) != sorted(here.services):
         return "for other services"
     if here.secrets:

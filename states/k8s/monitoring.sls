@@ -21,7 +21,7 @@ k8s-node-exporter-unit:
     - source: salt://k8s/files/node-exporter.conf.jinja
     - template: jinja
     - context:
-        arguments: {{ want['arguments'] | json }}
+        options: {{ want['options'] | json }}
     - makedirs: True
 
 k8s-node-exporter-package:

@@ -6,19 +6,23 @@ their paths and the address of its HTTP interface.
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from debian_binary import debian_binary
 from site_build.pillar_secrets import consul_secrets
 
 from k8s_lifecycle.cluster import sealing
+from k8s_lifecycle.decision import gossip as decision
 from k8s_lifecycle.discovery import acl, admission, files, gossip, store
 from k8s_lifecycle.discovery.agent import Agent, AgentError
 from k8s_lifecycle.discovery.situation import Situation, situation
@@ -272,10 +276,35 @@ def resolve(name: str, server: str) -> list[str]:
     return records
 
 
-def test_the_key_in_use_is_what_a_new_agent_is_given(site: Site) -> None:
-    keyring = site.folder / "dc1-s/data/serf/local.keyring"
-    assert gossip.used(keyring) == site.secrets["dc1-s"]["consul"]["gossip_key"]
+def test_the_gossip_key_is_changed_step_by_step_in_both_datacenters(site: Site) -> None:
+    first = site.secrets["dc1-s"]["consul"]["gossip_key"]
+    key = base64.b64encode(os.urandom(32)).decode()
+    rings = {
+        name: tuple(site.folder / f"{name}-s/data/serf/{kind}.keyring" for kind in ("local", "remote"))
+        for name in ("dc1", "dc2")
+    }
+    assert gossip.used(rings["dc1"][0]) == first
     assert gossip.used(site.folder / "nothing") is None
+
+    def looks() -> dict[str, dict[str, Any]]:
+        return {name: gossip.look(site.management(name), key, *rings[name]) for name in rings}
+
+    assert looks()["dc1"] | {"key": ""} == {
+        "key": "", "members": 2, "have": 0, "use": 0, "others": True, "wan": "none", "gone": [],
+    }  # fmt: skip
+    for step in ("install", "use", "remove"):
+        found = looks()
+        assert decision.refusals(found, {}) == []
+        assert decision.step(found) == step
+        for name, own in rings.items():
+            gossip.change(site.management(name), step, key, *own)
+    assert decision.step(looks()) == ""
+    for own in rings.values():
+        assert [json.loads(ring.read_text()) for ring in own] == [[key], [key]]
+    assert gossip.used(site.folder / "dc1-w/data/serf/local.keyring") == key
+    wait_until("both datacenters", lambda: len(site.agent("dc2-s").get("catalog/datacenters")) == 2)
+    with pytest.raises(AgentError):
+        gossip.change(site.agent("dc1-s"), "install", first, *rings["dc1"])
 
 
 def test_a_server_that_is_gone_is_forgotten(site: Site) -> None:

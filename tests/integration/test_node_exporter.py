@@ -53,7 +53,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         argument.replace(monitoring.WEB_CONFIG, str(folder / "web.yml")).replace(
             monitoring.TEXTFILES, str(folder)
         )
-        for argument in monitoring.arguments(found.monitoring.node_exporter)
+        for argument in monitoring.options(found.monitoring.node_exporter)
     ]
     log = (folder / "log").open("wb")
     program = debian_binary("prometheus-node-exporter", "prometheus-node-exporter")

@@ -9,6 +9,7 @@ from typing import Any
 
 from k8s_lifecycle.action.fleet import Answer, Call
 from k8s_lifecycle.action.scheduler import AllOf, Task
+from k8s_lifecycle.decision import gossip as decision
 from k8s_lifecycle.model.consul import Membership, service_names
 from k8s_lifecycle.model.datacenters import Datacenters, Place
 from k8s_lifecycle.model.spec import Catalogue
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = 20.0
 WINDOW = 20
+_STEPS = 4  # three, and the look that finds nothing left
 
 
 def serve(
@@ -58,6 +60,44 @@ def forget(datacenters: Datacenters, server: str) -> Task:
         else:
             errors[name] = answer.error
     return found, errors
+
+
+def rotate_gossip_key(datacenters: Datacenters) -> Task:
+    """Change the gossip key of all datacenters to the one in the pillars of their Consul servers.
+
+    Returns the steps that were taken, and why it went no further; it goes on from what it finds.
+    """
+    taken: list[str] = []
+    for _ in range(_STEPS):
+        looks, silent = yield from _look_at_gossip(datacenters)
+        if said := decision.refusals(looks, silent):
+            return taken, said
+        step = decision.step(looks)
+        if not step:
+            return taken, []
+        if taken and step == taken[-1]:
+            return taken, [f"`{step}` did not reach every member — see Consul's log, then run this again"]
+        for name, datacenter in datacenters.usable.items():
+            if datacenter.consul:
+                arguments = {"step": step, "datacenter": name}
+                answer = yield from _through_consul_server(
+                    datacenter.consul.servers, "k8s_consul.change_gossip_key", arguments
+                )
+                if not answer.ok:
+                    return taken, [f"{name}: {step}: {answer.error}"]
+        taken.append(step)
+    return taken, ["it does not come to an end — see Consul's log, then run this again"]
+
+
+def _look_at_gossip(datacenters: Datacenters) -> Task:
+    calls = [
+        Call(server, "k8s_consul.gossip", {"datacenter": name}, TIMEOUT)
+        for name, datacenter in datacenters.usable.items()
+        for server in (datacenter.consul.servers if datacenter.consul else ())
+    ]
+    answers: list[Answer] = yield calls
+    looks = {answer.server: answer.value for answer in answers if answer.ok}
+    return looks, {answer.server: answer.error for answer in answers if not answer.ok}
 
 
 def _admit(datacenters: Datacenters, clusters: Catalogue, server: str) -> Task:

@@ -46,6 +46,10 @@ class Agent:
         """Delete what is at a path."""
         return self._call("DELETE", path, None, {})
 
+    def keyring(self, method: str, key: str) -> None:
+        """Install (POST), use (PUT) or remove (DELETE) a gossip key."""
+        self._call(method, "operator/keyring", {"Key": key}, {})
+
     def find(self, path: str) -> Any:
         """Return what is at a path; None where there is nothing."""
         try:

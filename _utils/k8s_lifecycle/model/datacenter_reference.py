@@ -8,8 +8,8 @@ from k8s_lifecycle.model.secrets import ConsulSecrets, NodeExporterSecrets
 _HEAD = """\
 # Datacenter reference
 
-One YAML file per datacenter in the directory of the external pillar `k8s_datacenters`, named after the datacenter.
-The whole file is checked before anything is done with it; `salt-run k8s.validate` checks it by hand.
+One YAML file per datacenter in the directory of the external pillar `k8s_datacenters`, named after it. The
+whole file is checked before anything is done with it; `salt-run k8s.validate` checks it by hand.
 [pillar/datacenters](../pillar/datacenters) has complete examples.
 
 `NAME` stands for a name of your choice, `[]` for each item of a list. Keys without a default are required.

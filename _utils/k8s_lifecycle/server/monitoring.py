@@ -40,7 +40,7 @@ def desired(datacenter: Datacenter, server: str, membership: Membership | None) 
     """Return what the SLS of a server lay out."""
     exporter = datacenter.monitoring.node_exporter
     return {
-        "arguments": arguments(exporter),
+        "options": options(exporter),
         "web_config": WEB_CONFIG if exporter.tls else None,
         "basic_auth": exporter.basic_auth,
         "textfile": json.dumps(_textfile(datacenter, server, membership), indent=2, sort_keys=True) + "\n",
@@ -49,8 +49,8 @@ def desired(datacenter: Datacenter, server: str, membership: Membership | None) 
     }
 
 
-def arguments(exporter: NodeExporter) -> list[str]:
-    """Return node_exporter's arguments: https://github.com/prometheus/node_exporter"""
+def options(exporter: NodeExporter) -> list[str]:
+    """Return node_exporter's options: https://github.com/prometheus/node_exporter"""
     collectors = sorted({*exporter.collectors, "textfile"})
     settings = {
         "filesystem": ("--collector.filesystem.mount-points-exclude", _NO_MOUNTS),

@@ -131,3 +131,65 @@ def test_a_server_without_a_key_is_forgotten_in_every_datacenter(servers, serve)
 def test_what_cannot_be_forgotten_yet_is_tried_again(servers, serve):
     servers.silent = {"dc2-s-1", "dc2-s-2", "dc2-s-3"}
     assert serve("dc1-w-9", known=frozenset(KNOWN)) == ["dc1-w-9"]
+
+
+class Ring:
+    """The key of each Consul server's datacenter, as `k8s_consul.gossip` tells it."""
+
+    STEPS = ("install", "use", "remove", "")
+    LOOKS = {
+        "install": {"have": 0, "use": 0, "others": True, "wan": "none"},
+        "use": {"have": 3, "use": 0, "others": True, "wan": "has"},
+        "remove": {"have": 3, "use": 3, "others": True, "wan": "uses"},
+        "": {"have": 3, "use": 3, "others": False, "wan": "uses"},
+    }
+
+    def __init__(self, stuck=""):
+        self.at = {"dc1": 0, "dc2": 0}
+        self.stuck = stuck
+
+    def answer(self, call):
+        datacenter = call.arguments["datacenter"]
+        step = self.STEPS[self.at[datacenter]]
+        if call.function == "k8s_consul.gossip":
+            value = {"key": "a", "members": 3, "gone": [], **self.LOOKS[step]}
+            return Answer(call.server, Outcome.OK, value)
+        assert call.arguments["step"] == step
+        self.at[datacenter] += step != self.stuck
+        return Answer(call.server, Outcome.OK, True)
+
+
+@pytest.fixture
+def rotate(servers, serve, tmp_path, monkeypatch):
+    """A function that changes the gossip key on a ring."""
+
+    def call(ring):
+        monkeypatch.setattr(servers, "answer", ring.answer)
+        return Scheduler(servers).run(agents.rotate_gossip_key(datacenters.load(tmp_path)))
+
+    return call
+
+
+def test_the_gossip_key_is_changed_in_all_datacenters_a_step_at_a_time(rotate):
+    ring = Ring()
+    assert rotate(ring) == (["install", "use", "remove"], [])
+    assert rotate(ring) == ([], [])
+
+
+def test_a_step_that_does_not_reach_every_member_ends_it(rotate):
+    ring = Ring(stuck="use")
+    steps, (said,) = rotate(ring)
+    assert steps == ["install", "use"]
+    assert "`use` did not reach every member" in said
+    ring.stuck = ""
+    assert rotate(ring) == (["use", "remove"], [])
+
+
+def test_a_silent_server_of_consul_keeps_the_old_key(servers, serve, tmp_path):
+    servers.silent = {"dc2-s-3"}
+    found = datacenters.load(tmp_path)
+    servers.answer = lambda call, answer=servers.answer: (
+        answer(call) if call.server in servers.silent else Ring().answer(call)
+    )
+    steps, (said,) = Scheduler(servers).run(agents.rotate_gossip_key(found))
+    assert (steps, said) == ([], "dc2-s-3 could not be asked: its minion has not answered for 30 s")

@@ -199,6 +199,6 @@ def test_the_web_configuration_has_its_users(rendered):
 
 
 def test_what_systemd_would_expand_is_doubled(rendered):
-    text = rendered("node-exporter.conf.jinja", arguments=["--one=^a$", "--two=50%"])
+    text = rendered("node-exporter.conf.jinja", options=["--one=^a$", "--two=50%"])
     assert "--one=^a$$ \\\n" in text
     assert "--two=50%%\n" in text
