@@ -84,7 +84,7 @@ def desired(assignment: Mapping[str, Any], cluster: Mapping[str, Any] | None = N
 
     Returns a mapping:
 
-    Arguments:
+    options
         node_exporter's, a list.
     web_config
         The path of its web configuration; None without TLS.

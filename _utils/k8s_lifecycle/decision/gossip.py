@@ -1,4 +1,4 @@
-"""The next step of a change of the gossip key: installed everywhere first, then used, then the others removed."""
+"""The next step of a change of the gossip key: install it everywhere, then use it, then remove the others."""
 
 from __future__ import annotations
 
