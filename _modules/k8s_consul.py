@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from k8s_lifecycle.discovery import acl, admission
+from k8s_lifecycle.discovery import acl, admission, files
 from k8s_lifecycle.discovery import gossip as gossips
 from k8s_lifecycle.discovery.agent import Agent
-from k8s_lifecycle.discovery.situation import Situation, situation
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.failures import told
+from k8s_lifecycle.model import secrets
 
 __virtualname__ = "k8s_consul"
 __opts__: Mapping[str, Any]
@@ -66,9 +66,9 @@ def mint(server: str, datacenter: str, services: Sequence[str], public: str) -> 
         salt dc1-cp-1 k8s_consul.mint dc1-w-3 dc1 '[node-exporter]' 'mK8...'
     """
     with told(f"making a token of Consul for {server}"):
-        agent, secrets = _management(datacenter)
+        agent, access = _access(datacenter)
         applicant = admission.Applicant(datacenter, server, tuple(services), public)
-        return admission.mint(agent, secrets, applicant)
+        return admission.mint(agent, access, applicant)
 
 
 def accept(box: str) -> bool:
@@ -112,7 +112,7 @@ def forget(server: str, datacenter: str) -> list[str]:
         salt dc1-cp-1 k8s_consul.forget dc1-w-3 dc1
     """
     with told(f"forgetting {server} in Consul"):
-        agent, _ = _management(datacenter)
+        agent, _ = _access(datacenter)
         return acl.forget(agent, datacenter, server)
 
 
@@ -136,12 +136,12 @@ def gossip(datacenter: str) -> dict[str, Any]:
         salt dc1-cp-1 k8s_consul.gossip dc1
     """
     with told("looking at the gossip key"):
-        agent, secrets = _management(datacenter)
-        return gossips.look(agent, secrets.gossip_key)
+        agent, _ = _access(datacenter)
+        return gossips.look(agent, secrets.consul(__pillar__).gossip_key)
 
 
 def change_gossip_key(step: str, datacenter: str) -> bool:
-    """Take one step to the gossip key in this Consul server's pillar. ``salt-run k8s.rotate_gossip_key`` does all.
+    """Take one step to the gossip key in this Consul server's pillar; ``k8s.rotate_gossip_key`` takes all.
 
     step
         ``install``: all members learn it. ``use``: they use it. ``remove``: they forget all others.
@@ -160,13 +160,13 @@ def change_gossip_key(step: str, datacenter: str) -> bool:
         salt dc1-cp-1 k8s_consul.change_gossip_key install dc1
     """
     with told(f"changing the gossip key ({step})"):
-        agent, secrets = _management(datacenter)
-        gossips.change(agent, step, secrets.gossip_key)
+        agent, _ = _access(datacenter)
+        gossips.change(agent, step, secrets.consul(__pillar__).gossip_key)
         return True
 
 
-def _management(datacenter: str) -> tuple[Agent, Any]:
-    found: Situation = situation(__pillar__.get("k8s_datacenter") or {}, __pillar__, __opts__["id"])
-    if found.secrets is None or found.datacenter.name != datacenter:
-        raise HostError(f"this is no Consul server of {datacenter}")
-    return Agent(found.secrets.management_token), found.secrets
+def _access(datacenter: str) -> tuple[Agent, files.Access]:
+    access = files.access()
+    if access.datacenter != datacenter:
+        raise HostError(f"this is no Consul server of {datacenter}, but of {access.datacenter}")
+    return Agent(access.management_token), access

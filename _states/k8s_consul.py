@@ -142,7 +142,7 @@ def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[
     def changes(here: Situation) -> Changes:
         agent = _management(here)
         if not __opts__["test"]:
-            agent.wait_for_leader(timeout)
+            agent.wait_until_trusted(timeout)
         try:
             is_open, token = acl.catalogue_is_open(agent), agent.find(_own_token(here))
         except AgentError:

@@ -82,6 +82,9 @@ class Site:
     def agent(self, server: str, token: str | None = None) -> Agent:
         return Agent(token, f"{ADDRESSES[server]}:8500")
 
+    def access(self, server: str) -> files.Access:
+        return files.access(self.folder / server / "root")
+
     def credentials(self, server: str) -> store.Credentials:
         """What the state `admitted` gives a Consul server."""
         here = self.situation(server)
@@ -94,23 +97,19 @@ class Site:
         own = self.folder / server
         here = self.situation(server)
         object.__setattr__(here, "address", lambda: ADDRESSES[server])
-        texts = {
-            path: text.replace("/etc/consul.d", str(own / "etc")).replace(
-                "/var/lib/consul", str(own / "data")
-            )
-            for path, text in files.wanted(here, credentials).items()
-        }
+        texts = files.wanted(here, credentials)
+        root = own / "root"
         for path, text in texts.items():
-            target = own / path.removeprefix("/etc/consul.d/").replace("tls/", "etc/tls/").replace(
-                "k8s-", "etc/k8s-"
-            )
+            target = root / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
-        (own / "etc/z-loopback.json").write_text(json.dumps({"client_addr": ADDRESSES[server]}))
-        valid = [self.consul, "validate", "-quiet", own / "etc"]
+            moved = text.replace("/etc/consul.d", f"{root}/etc/consul.d")
+            target.write_text(moved.replace("/var/lib/consul", str(own / "data")))
+        folder = root / "etc/consul.d"
+        (folder / "z-loopback.json").write_text(json.dumps({"client_addr": ADDRESSES[server]}))
+        valid = [self.consul, "validate", "-quiet", folder]
         subprocess.run(valid, check=True, capture_output=True)
         log = (own / "log").open("wb")
-        command = [self.consul, "agent", "-config-dir", own / "etc"]
+        command = [self.consul, "agent", "-config-dir", folder]
         self.processes[server] = subprocess.Popen(command, stdout=log, stderr=log)
 
     def said(self, server: str) -> str:
@@ -132,8 +131,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             credentials = made.credentials(server)
             made.start(server, credentials)
             agent = made.management(name)
-            agent.wait_for_leader(ENOUGH)
-            wait_until(f"the management token of {name}", lambda agent=agent: agent.get("acl/token/self"))
+            agent.wait_until_trusted(ENOUGH)
             assert not acl.catalogue_is_open(agent)
             acl.open_catalogue(agent)
             acl.grant(agent, name, server, made.situation(server).services, credentials.token)
@@ -154,16 +152,16 @@ def admitted(site: Site, server: str) -> store.Credentials:
     public = admission.requested(run)
     assert public
     applicant = admission.Applicant("dc1", server, tuple(here.services), public)
-    secrets = site.situation("dc1-s").secrets
-    assert secrets
-    box = admission.mint(site.management("dc1"), secrets, applicant)
+    access = site.access("dc1-s")
+    assert access.datacenter == "dc1"
+    box = admission.mint(Agent(access.management_token, f"{ADDRESSES['dc1-s']}:8500"), access, applicant)
     token = site.management("dc1").get(f"acl/token/{_accessor(server)}")["SecretID"]
     assert token not in box
     with pytest.raises(sealing.SealError):
         admission.accept(box, "another", run, kept)
     admission.request("dc1", run)
     applicant = admission.Applicant("dc1", server, tuple(here.services), admission.requested(run) or "")
-    box = admission.mint(site.management("dc1"), secrets, applicant)
+    box = admission.mint(site.management("dc1"), access, applicant)
     credentials = admission.accept(box, server, run, kept)
     assert credentials == store.read(kept)
     assert credentials.token == token

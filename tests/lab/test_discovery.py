@@ -77,10 +77,12 @@ def test_the_monitoring_agent_answers_with_metrics_of_ours(
         status, text = ask(built, server, "GET", "http://127.0.0.1:9100/metrics")
         return status == 200 and "k8s_textfile_last_success_timestamp_seconds 1" in text
 
-    wait_until("the first metrics made here", told, 30)
+    wait_until("the first metrics made by the timer", told, 90)
+    built("exec", server, "--", "systemctl", "start", "k8s-textfile")
     _, text = ask(built, server, "GET", "http://127.0.0.1:9100/metrics")
-    assert 'k8s_textfile_failed{part="services"} 0.0' in text
-    assert 'k8s_service_active{service="consul"} 1.0' in text
+    assert 'k8s_textfile_failed{part="services"} 0' in text
+    assert 'k8s_service_active{service="consul"} 1' in text
+    assert 'k8s_certificate_file_readable{path="/etc/consul.d/tls/authority.pem"} 1' in text
     assert "node_textfile_scrape_error 0" in text
     assert "node_load1 " in text
     assert "go_memstats_alloc_bytes" in text
@@ -139,7 +141,7 @@ def test_a_server_that_lies_in_its_grains_gets_what_its_id_entitles_it_to(
     assert "k8s_secrets" not in pillar
     assert "k8s" not in pillar
     assert pillar["k8s_datacenter"]["name"] == "dc1"
-    assert "no Consul server" in str(built.salt(LIAR, "k8s_consul.mint", LIAR, "dc1", "[]", "x"))
+    assert "this is no Consul server" in str(built.salt(LIAR, "k8s_consul.mint", LIAR, "dc1", "[]", "x"))
     secrets = built("exec", LIAR, "--", "ls", "/etc/consul.d/tls").stdout.split()
     assert secrets == ["authority.pem"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from k8s_lifecycle.cluster import key_pair, sealing
 from k8s_lifecycle.discovery import acl, gossip, store
 from k8s_lifecycle.discovery.agent import Agent
+from k8s_lifecycle.discovery.files import Access
 from k8s_lifecycle.errors import HostError
-from k8s_lifecycle.model.secrets import ConsulSecrets
 from k8s_lifecycle.server import durable
 
 NAME = "consul-admission"
@@ -42,13 +42,13 @@ def requested(directory: Path = key_pair.DIRECTORY) -> str | None:
     return (directory / f"{NAME}.public").read_text(encoding="ascii")
 
 
-def mint(agent: Agent, secrets: ConsulSecrets, applicant: Applicant) -> str:
+def mint(agent: Agent, access: Access, applicant: Applicant) -> str:
     """Return the box with the credentials of a server. agent: with the management token."""
     if not acl.catalogue_is_open(agent):
         raise HostError("the ACLs are not set up yet: highstate does it on the Consul servers")
     token = acl.grant(agent, applicant.datacenter, applicant.server, applicant.services)
-    key = gossip.used() or secrets.gossip_key
-    credentials = store.Credentials(token, key, secrets.authority, list(applicant.services))
+    key = gossip.used() or access.gossip_key
+    credentials = store.Credentials(token, key, access.authority, list(applicant.services))
     expires = int(time.time()) + TTL
     label = sealing.Label(applicant.server, applicant.datacenter, ROLE, expires, PURPOSE)
     return sealing.seal(json.dumps(asdict(credentials)).encode(), applicant.public, label)

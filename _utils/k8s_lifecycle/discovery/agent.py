@@ -59,20 +59,21 @@ class Agent:
                 return None
             raise
 
-    def wait_for_leader(self, seconds: float) -> None:
-        """Wait until the datacenter has a leader."""
+    def wait_until_trusted(self, seconds: float) -> None:
+        """Wait until the datacenter has a leader that knows the token."""
         deadline = time.monotonic() + seconds
-        said = "it has none"
+        said = ""
         while time.monotonic() < deadline:
             try:
-                if self.get("status/leader"):
-                    return
+                self.get("acl/token/self")
             except AgentError as error:
                 said = str(error)
+            else:
+                return
             time.sleep(_POLL)
         raise AgentError(
-            f"no leader of Consul within {seconds:.0f} s: {said} — see that a majority of the Consul servers "
-            "runs (`journalctl -u consul`), then run this again"
+            f"no leader of Consul that knows the token within {seconds:.0f} s: {said} — see that a majority "
+            "of the Consul servers runs (`journalctl -u consul`), then run this again"
         )
 
     def _call(self, method: str, path: str, content: Any, query: Mapping[str, str]) -> Any:

@@ -7,11 +7,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle.discovery.situation import Situation
 from k8s_lifecycle.discovery.store import Credentials
+from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import consul
 from k8s_lifecycle.server import durable
 from k8s_lifecycle.server.command import output
@@ -19,6 +21,32 @@ from k8s_lifecycle.server.command import output
 GROUP = "consul"
 MODE = 0o640
 AGENT, SECRETS, SERVICES = (f"{consul.CONFIG}/k8s-{name}.json" for name in ("agent", "secrets", "services"))
+
+
+@dataclass(frozen=True)
+class Access:
+    """What this Consul server runs with: its datacenter, and what opens that."""
+
+    datacenter: str
+    management_token: str
+    gossip_key: str
+    authority: str
+
+
+def access(root: Path = Path("/")) -> Access:
+    """Return what this Consul server runs with, which is not always what its pillar said last.
+
+    Raises HostError on any other server.
+    """
+    agent, secrets, authority = (
+        _read(root / path.lstrip("/")) or "" for path in (AGENT, SECRETS, consul.AUTHORITY)
+    )
+    told, hidden = json.loads(agent or "{}"), json.loads(secrets or "{}")
+    tokens = hidden.get("acl", {}).get("tokens", {})
+    management = next((tokens[name] for name in consul.MANAGEMENT if name in tokens), None)
+    if management is None:
+        raise HostError("this is no Consul server, or highstate has not made it one yet")
+    return Access(told["datacenter"], management, hidden["encrypt"], authority)
 
 
 def wanted(situation: Situation, credentials: Credentials) -> dict[str, str]:

@@ -28,6 +28,9 @@ NODE_ROLES = ("control-plane", "worker")
 CATALOGUE_POLICY = "k8s-lifecycle-catalogue"
 CATALOGUE_RULES = 'node_prefix "" { policy = "read" }\nservice_prefix "" { policy = "read" }\n'
 
+# What the management token is called in a Consul server's configuration, since 1.11 and before.
+MANAGEMENT = ("initial_management", "master")
+
 _NAMESPACE = uuid.UUID("5b1f4a0e-5d0c-4b43-9d5b-8d3c6a6d1b0f")
 _TLS_SECTION = (1, 12, 0)
 _INITIAL_MANAGEMENT = (1, 11, 0)
@@ -75,7 +78,8 @@ def secrets(
     consul: Consul, gossip_key: str, agent_token: str, management_token: str | None
 ) -> dict[str, Any]:
     """Return the secret part of an agent's configuration; only Consul servers have a management token."""
-    first = "initial_management" if consul.version >= _INITIAL_MANAGEMENT else "master"
+    since, before = MANAGEMENT
+    first = since if consul.version >= _INITIAL_MANAGEMENT else before
     tokens = {"agent": agent_token, **({first: management_token} if management_token else {})}
     return {"encrypt": gossip_key, "acl": {"tokens": tokens}}
 
