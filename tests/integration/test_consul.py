@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -272,6 +273,16 @@ def resolve(name: str, server: str) -> list[str]:
         records.append(".".join(str(byte) for byte in answer[place + 10 : place + 10 + length]))
         place += 10 + length
     return records
+
+
+def test_a_server_that_comes_back_with_an_empty_disk_is_the_same_node(site: Site) -> None:
+    kept = store.read(site.folder / "dc1-w/kept")
+    assert kept
+    site.stop("dc1-w")
+    shutil.rmtree(site.folder / "dc1-w/data")
+    site.start("dc1-w", kept)
+    wait_until("its registration", lambda: "Synced node info" in site.said("dc1-w"))
+    assert services(site, "dc1-w") == {"node-exporter", "redis"}
 
 
 def test_the_gossip_key_is_changed_step_by_step_in_both_datacenters(site: Site) -> None:

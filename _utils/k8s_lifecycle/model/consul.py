@@ -59,6 +59,8 @@ def agent(
     return {
         "datacenter": datacenter.name,
         "node_name": server,
+        # A server that comes back with an empty disk is the same node; with another id its name would be taken.
+        "node_id": _id(f"node/{datacenter.name}/{server}"),
         "data_dir": DATA,
         "bind_addr": address,
         "client_addr": "127.0.0.1",
@@ -102,7 +104,7 @@ def service_names(datacenter: Datacenter, server: str, membership: Membership | 
 
 def accessor(datacenter: str, server: str) -> str:
     """Return the public id of a server's token: always the same, so that a server has one token only."""
-    return str(uuid.uuid5(_NAMESPACE, f"{datacenter}/{server}"))
+    return _id(f"token/{datacenter}/{server}")
 
 
 def token(datacenter: str, server: str, service_names: Sequence[str]) -> dict[str, Any]:
@@ -114,6 +116,10 @@ def token(datacenter: str, server: str, service_names: Sequence[str]) -> dict[st
         "NodeIdentities": [{"NodeName": server, "Datacenter": datacenter}],
         "ServiceIdentities": [{"ServiceName": name} for name in service_names],
     }
+
+
+def _id(name: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, name))
 
 
 def _consul(datacenter: Datacenter) -> Consul:
