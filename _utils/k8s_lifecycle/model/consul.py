@@ -59,7 +59,7 @@ def agent(
     return {
         "datacenter": datacenter.name,
         "node_name": server,
-        # A server that comes back with an empty disk is the same node; with another id its name would be taken.
+        # With another one, a server that comes back with an empty disk would find its name taken.
         "node_id": _id(f"node/{datacenter.name}/{server}"),
         "data_dir": DATA,
         "bind_addr": address,

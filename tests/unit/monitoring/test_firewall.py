@@ -1,4 +1,4 @@
-"""The firewall of node_exporter: nft itself loads it, twice, in a network of its own, and leaves others alone."""
+"""The firewall of node_exporter: nft itself loads it in a network of its own, and leaves others alone."""
 
 import os
 import shutil
