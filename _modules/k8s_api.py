@@ -9,7 +9,7 @@ from typing import Any
 from salt.exceptions import CommandExecutionError
 
 from k8s_lifecycle import failures, fencing
-from k8s_lifecycle.cluster import dns, init_objects, servers, smoke, view
+from k8s_lifecycle.cluster import dns, foreign, init_objects, servers, smoke, view
 from k8s_lifecycle.cluster import network_addon as network_addons
 from k8s_lifecycle.cluster import nodes as nodes_
 from k8s_lifecycle.cluster.api import Api
@@ -65,6 +65,35 @@ def cluster_view() -> dict[str, Any]:
         salt dc1-cp-1 k8s_api.cluster_view
     """
     return view.look()
+
+
+def overview(kubeconfig: str | None = None, context: str | None = None) -> dict[str, Any]:
+    """Return the version and the nodes of a cluster, for the inventory. Changes nothing.
+
+    kubeconfig
+        The path of a kubeconfig on this server, of a cluster that somebody else runs; it is asked with
+        ``kubectl``. Default: this server's own API server, which must be there.
+    context
+        The context in that kubeconfig. Default: its current one.
+
+    Returns a mapping, of which only the first and ``error`` are there where the API does not answer:
+
+    reachable
+        Whether it answers, and does not refuse.
+    version
+        The API server's.
+    nodes
+        A list, each with name, ready, version, unschedulable, hold (as in ``k8s_hold.take``; None where
+        nobody holds it), addresses (its internal ones), os and kernel.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_api.overview
+        salt dc1-cp-1 k8s_api.overview /etc/k8s-clusters/gke-eu.conf
+    """
+    return foreign.look(Path(kubeconfig), context) if kubeconfig else view.brief()
 
 
 def network_addon(fence: int, spec: dict[str, Any]) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from k8s_lifecycle import code, fencing
 from k8s_lifecycle.model import spec as specs
 from k8s_lifecycle.server import (
     addresses,
+    consul_agent,
     endpoint,
     kubernetes_files,
     lock_file,
@@ -21,6 +22,7 @@ from k8s_lifecycle.server import (
 )
 from k8s_lifecycle.server import desired as wanted
 from k8s_lifecycle.server import drift as drifts
+from k8s_lifecycle.server import inventory as inventories
 from k8s_lifecycle.server import preflight as checks
 
 __virtualname__ = "k8s_server"
@@ -107,6 +109,74 @@ def facts(endpoint_address: str | None = None) -> dict[str, Any]:
         "lock": lock.to_dict(moment) if lock else None,
         "api": __salt__["k8s_api.cluster_view"]() if files["admin_conf"] else None,
     }
+
+
+def inventory() -> dict[str, Any]:
+    """Return what an inventory has of this server, cluster member or not. Changes nothing.
+
+    Each part is read for itself; where one cannot be, it is None, and ``errors`` says why.
+
+    Returns a mapping:
+
+    code, id, clock, machine_id, grains, addresses
+        As in ``k8s_server.facts``.
+    os, kernel
+        Such as ``Debian 12.8`` and ``6.1.0-28-amd64``.
+    hardware
+        cores, memory (bytes), disks (a list, each with name and size in bytes), virtual (``physical``, or the
+        hypervisor), manufacturer, model and serial.
+    versions
+        Those of the packages kubelet and containerd, and of salt; each None where it is not installed.
+    services
+        The states of kubelet, containerd and node_exporter, such as ``active`` or ``failed``; ``none`` where
+        there is no such service.
+    certificates
+        A list, as the files in ``k8s_pki.report``, without what does not matter for their expiry.
+    consul
+        What ``k8s_server.consul`` returns.
+    highstate
+        The last one, as the states ``k8s_highstate.begun`` and ``k8s_highstate.ended`` note it: began, ended
+        (seconds since the epoch), states, failures (counts), failed (the ids of the first that did),
+        unfinished (when a later one began that has not ended); and running (whether a state run goes on now).
+        None where none was noted.
+    api
+        On a control plane server what ``k8s_api.overview`` returns; None elsewhere.
+    errors
+        A list with a line for each part that could not be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web-7 k8s_server.inventory
+    """
+    spec = _pillar_spec()
+    found = inventories.look(__grains__, __opts__, lambda: _addresses(spec, None), _overview, _state_runs)
+    grains = {name: __grains__[name] for name in _narrowing(spec) if name in __grains__}
+    return {"code": code.LOADED, "id": __opts__["id"], "clock": time.time(), "grains": grains, **found}
+
+
+def consul() -> dict[str, str]:
+    """Return what the Consul agent on this server says of its health. Changes nothing.
+
+    Returns a mapping:
+
+    state
+        ``none``: no agent is installed. ``stopped``. ``silent``: it runs, and does not answer on
+        127.0.0.1:8500 within 2 s. ``leaderless``: its servers have no leader. Otherwise the worst of the
+        checks that it keeps: ``passing``, ``warning`` or ``critical``.
+    detail
+        What explains it, such as the names of those checks; otherwise empty.
+
+    Raises RuntimeError if ``systemctl`` fails.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt web-7 k8s_server.consul
+    """
+    return consul_agent.health()
 
 
 def bare() -> bool:
@@ -262,6 +332,15 @@ def drift(assignment: Mapping[str, Any]) -> list[str]:
 def _pillar_spec() -> Mapping[str, Any]:
     spec: Mapping[str, Any] = __pillar__.get("k8s", {}).get("spec", {})
     return spec
+
+
+def _overview() -> dict[str, Any]:
+    seen: dict[str, Any] = __salt__["k8s_api.overview"]()
+    return seen
+
+
+def _state_runs() -> bool:
+    return any(job["fun"].startswith("state.") for job in __salt__["saltutil.running"]())
 
 
 def _addresses(spec: Mapping[str, Any], endpoint_address: str | None) -> list[str]:

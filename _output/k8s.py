@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -128,6 +129,64 @@ def _gossip(data: Data) -> Iterator[str]:
         yield f"refused: {refusal}"
 
 
+def _inventory(data: Data) -> Iterator[str]:
+    for problem in data["problems"]:
+        yield f"! {problem}"
+    columns = list(zip(*map(_cells, data["servers"]), strict=True))
+    widths = [min(WIDEST, max(map(len, column))) for column in columns]
+    for server in data["servers"]:
+        cells = (
+            cell.ljust(width) if len(cell) <= width else f"{cell[: width - 1]}…"
+            for cell, width in zip(_cells(server), widths, strict=True)
+        )
+        yield f"{MARKS[server['severity']]} {'  '.join(cells)}".rstrip()
+        yield from _drift(server)
+    for cluster in data["clusters"]:
+        by = f", {cluster['provider']} ({cluster['owner']})" if cluster["external"] else ""
+        ready = f"{cluster['ready']} of {cluster['nodes']} nodes Ready"
+        nodes = "" if cluster["nodes"] is None else f", {ready}"
+        where = f"{cluster['datacenter']} {cluster['environment']}{by}"
+        version = cluster["version"] or "unknown"
+        yield f"{MARKS[cluster['severity']]} cluster {cluster['name']}: {where}, version {version}{nodes}"
+        yield from _drift(cluster)
+    counted = Counter(server["severity"] for server in data["servers"])
+    yield (
+        f"{len(data['servers'])} servers, {len(data['clusters'])} clusters: "
+        f"{counted['critical']} servers critical (!), {counted['warning']} with a warning (?)"
+    )
+
+
+def _cells(server: Data) -> tuple[str, ...]:
+    """Return the columns of one server; the last one is for a server that said nothing."""
+    place = server["cluster"] or f"{server['datacenter'] or '-'} {server['environment'] or '-'}"
+    cores, memory, days = server["cores"], server["memory_gib"], server["certificate_days"]
+    hours = server["highstate_hours"]
+    state = server["state"] if server["state"] != "answers" else ""
+    return (
+        server["server"],
+        place,
+        server["pool"] or server["role"] or "-",
+        server["node"] or "-",
+        server["kubelet"] or "-",
+        server["os"] or "-",
+        f"{cores} cores {memory or '?'} GiB" if cores else "-",
+        "-" if days is None else f"cert {days:.0f} d",
+        "-" if hours is None else f"highstate {server['highstate']} {hours:.0f} h",
+        f"{state}{', last seen ' + server['seen'] if state and server['seen'] else ''}",
+    )
+
+
+def _drift(one: Data) -> Iterator[str]:
+    for drift in one["drift"]:
+        yield f"    {MARKS[drift['severity']]} {drift['what']} — {drift['remedy']}"
+
+
+def _written(data: Data) -> Iterator[str]:
+    yield f"{data['written']}: {data['servers']} servers"
+
+
+WIDEST = 40
+MARKS = {"critical": "!", "warning": "?", "": " "}
 OF_ONE_CLUSTER = {"plan", "run", "verify", "certificates"}
 VIEWS = {
     "deregister": _deregister,
@@ -138,4 +197,6 @@ VIEWS = {
     "status": _status,
     "verify": _verify,
     "certificates": _certificates,
+    "inventory": _inventory,
+    "written": _written,
 }

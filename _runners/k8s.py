@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import functools
 import logging
+import socket
 import sys
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from salt.utils.verify import valid_id
 
-from k8s_lifecycle.action import agents, holding, joins, living, operation, site, spool
+from k8s_lifecycle.action import agents, holding, joins, living, master_cache, operation, site, spool
 from k8s_lifecycle.action import certificates as rotation
 from k8s_lifecycle.action import drain as draining
+from k8s_lifecycle.action.inventory import Survey, take, write
 from k8s_lifecycle.action.journal import Journal
 from k8s_lifecycle.action.observe import read_facts
 from k8s_lifecycle.action.operation import Operation
@@ -28,11 +32,14 @@ from k8s_lifecycle.action.run import Failure, Run, new_id, operator
 from k8s_lifecycle.action.salt_fleet import SaltFleet
 from k8s_lifecycle.action.scheduler import Scheduler
 from k8s_lifecycle.action.verify import verify_cluster
-from k8s_lifecycle.decision.certificate_report import report
+from k8s_lifecycle.decision.certificate_report import report as certificate_report
+from k8s_lifecycle.decision.inventory import ROLES, Choice, Inventory
+from k8s_lifecycle.decision.inventory_drift import HOUR, Limits
 from k8s_lifecycle.decision.status import status as status_of
 from k8s_lifecycle.model import spec as specs
 from k8s_lifecycle.model.certificates import DAY
 from k8s_lifecycle.model.eviction import Options
+from k8s_lifecycle.page.inventory import page
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +80,7 @@ def validate(
     cluster: str | None = None, datacenter: str | None = None, environment: str | None = None
 ) -> dict[str, Any]:
     """
-    Check the specs of clusters and datacenters as a whole; no server is asked.
+    Check the specs of clusters, of datacenters, and of clusters that others run; no server is asked.
 
     cluster
         The name of a cluster; all of them if left out.
@@ -89,12 +96,18 @@ def validate(
         salt-run k8s.validate dc1-prod
     """
     catalogue = _catalogue()
-    shared = site.datacenters(__opts__).problems
-    problems = [*catalogue.problems, *shared] if cluster is None else catalogue.problems_of(cluster)
-    chosen = [] if problems else catalogue.select(cluster, datacenter, environment)
+    externals = site.externals(catalogue)
+    everything = (*catalogue.problems, *externals.problems, *site.datacenters(__opts__).problems)
+    problems = [one for one in everything if cluster is None or cluster in one.clusters]
+    theirs = externals.select(cluster, datacenter, environment)
+    ours = (
+        []
+        if problems or cluster in externals.clusters
+        else catalogue.select(cluster, datacenter, environment)
+    )
     return {
         "problems": [str(problem) for problem in problems],
-        "clusters": [spec.name for spec in chosen],
+        "clusters": [*(spec.name for spec in ours), *(one.name for one in theirs)],
         "retcode": 2 if problems else 0,
     }
 
@@ -476,6 +489,85 @@ def certificates(
     return _of_each(functools.partial(_certificates, days=days), cluster, datacenter, environment)
 
 
+@_reports("inventory")
+def inventory(
+    cluster: str | None = None,
+    datacenter: str | None = None,
+    environment: str | None = None,
+    role: str | None = None,
+    *,
+    days: float = 30,
+    hours: float = 48,
+) -> dict[str, Any]:
+    """
+    Show every server that the master has a key of or a spec names, and where it is not what it should be.
+
+    Cluster members or not, with place, hardware, versions, state of the node, soonest end of a certificate,
+    monitoring agent, Consul, last highstate, and drift; what is critical first, then what expires first. It
+    asks all servers by one call, and the API through the control planes. A server that does not answer is
+    silent: what the master remembers of it is shown, and when it was last seen. Clusters that others run are
+    listed from the files in ``external/`` beside the specs. Nothing is changed.
+
+    cluster, datacenter, environment
+        Narrow to a cluster, or to the servers of a datacenter or an environment; all of them if left out.
+    role
+        Narrow to ``control-plane``, ``worker``, ``spare``, or ``none``: servers that no spec names.
+    days
+        For how many days ahead the end of a certificate is drift. Default: 30.
+    hours
+        After how many hours a highstate is old. Default: 48.
+
+    ``--out=csv`` is for a spreadsheet, ``--out=json`` for programs.
+
+    Exit code 0: no drift. 1: there is some.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.inventory
+        salt-run k8s.inventory datacenter=dc1 role=worker
+        salt-run k8s.inventory --out=csv --out-file=servers.csv
+    """
+    found, problems = _inventory(Choice(datacenter, environment, cluster, role), days, hours)
+    return {**found.to_dict(), "problems": problems, "retcode": 1 if found.drifts or problems else 0}
+
+
+@_reports("written")
+def report(
+    path: str | None = None,
+    cluster: str | None = None,
+    datacenter: str | None = None,
+    environment: str | None = None,
+    *,
+    role: str | None = None,
+    days: float = 30,
+    hours: float = 48,
+) -> dict[str, Any]:
+    """
+    Write what :py:func:`k8s.inventory` shows as one HTML page, which needs no network and no other file.
+
+    path
+        Where to write it; its directory must be there. Default: ``k8s/inventory.html`` in the master's cache
+        directory. Whoever may read the directory may read the page.
+    cluster, datacenter, environment, role, days, hours
+        As in :py:func:`k8s.inventory`.
+
+    Exit code 0: it is written, whatever is in it. 2: it could not be.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.report
+        salt-run k8s.report /var/www/inventory.html datacenter=dc1
+    """
+    found, problems = _inventory(Choice(datacenter, environment, cluster, role), days, hours)
+    where = Path(str(path)) if path else site.page(__opts__)
+    write(where, page(found, problems, datetime.now(UTC), socket.gethostname()))
+    return {"written": str(where), "servers": len(found.rows), "retcode": 0}
+
+
 @_reports("run")
 def rotate_certs(cluster: str, older_than: float = 24, test: bool = False) -> dict[str, Any]:
     """
@@ -584,8 +676,27 @@ def _number(name: str, value: Any, at_least: float) -> float:
 def _certificates(cluster: str, days: float) -> dict[str, Any]:
     run = _run(cluster, "certificates")
     pkis, unread = Scheduler(run.fleet).run(rotation.read_pkis(run))
-    found = report(pkis, unread, run.clock().timestamp(), _positive("days", days) * DAY)
+    found = certificate_report(pkis, unread, run.clock().timestamp(), _positive("days", days) * DAY)
     return {"cluster": cluster, **found, "retcode": 1 if found["warnings"] else 0}
+
+
+def _inventory(choice: Choice, days: float, hours: float) -> tuple[Inventory, list[str]]:
+    """Return the inventory, and the mistakes in the files that it starts from."""
+    catalogue = _catalogue()
+    externals = site.externals(catalogue)
+    if choice.cluster not in (None, *catalogue.specs, *catalogue.broken, *externals.clusters):
+        catalogue.spec(str(choice.cluster))  # says what is wrong with the name
+    if choice.role not in (None, *ROLES):
+        remedy = f"write one of {', '.join(ROLES)}"
+        raise Failure("k8s", f"reading role={choice.role}", "there is no such role", remedy)
+    keys, remembered = master_cache.keys(__opts__), functools.partial(master_cache.remembered, __opts__)
+    limits = Limits(_positive("days", days) * DAY, _positive("hours", hours) * HOUR)
+    with SaltFleet(__opts__) as fleet:
+        survey = Survey(catalogue, externals, keys, remembered, choice, limits)
+        found: Inventory = Scheduler(fleet).run(take(survey))
+    if not (found.rows or found.clusters):
+        raise Failure("k8s", "choosing servers", "none matches", "look at `salt-run k8s.inventory`")
+    return found, [str(problem) for problem in (*catalogue.problems, *externals.problems)]
 
 
 def _run(cluster: str, name: str, show: bool = False, servers: Collection[str] = ()) -> Run:

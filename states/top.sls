@@ -14,6 +14,9 @@
 # What all servers of a datacenter have, in clusters or not, is in their pillar too. To begin with one datacenter or
 # environment, have a compound match in its place: 'I@k8s_datacenter:name and G@datacenter:dc1 and G@environment:staging'.
 base:
+  # Every server notes its last highstate, cluster member or not.
+  '*':
+    - k8s.highstate
   'k8s_datacenter:*':
     - match: pillar
     - k8s.monitoring

@@ -22,6 +22,13 @@ from saltfactories.daemons.minion import SaltMinion
 CHECKOUT = Path(__file__).parents[2]
 HARMLESS = "nothing:\n  test.nop\n"
 SYSTEMCTL = """#!/bin/sh
+if [ "$1" = show ]; then
+    shift
+    for service; do
+        test "$service" = "${service#--}" && printf 'LoadState=not-found\nActiveState=inactive\n\n'
+    done
+    exit 0
+fi
 shift
 for service; do echo inactive; done
 exit 3

@@ -8,6 +8,7 @@ from typing import Any
 
 from k8s_lifecycle.action.run import Failure
 from k8s_lifecycle.model import datacenters as all_datacenters
+from k8s_lifecycle.model import external
 from k8s_lifecycle.model import spec as specs
 
 
@@ -32,6 +33,12 @@ def datacenters(opts: Mapping[str, Any]) -> all_datacenters.Datacenters:
     return all_datacenters.Datacenters(Path())
 
 
+def externals(catalogue: specs.Catalogue) -> external.Externals:
+    """Return the clusters that others run, from beside the specs."""
+    broken = (name for problem in catalogue.problems for name in problem.clusters)
+    return external.load(catalogue.directory, {*catalogue.specs, *broken})
+
+
 def cluster_of(catalogue: specs.Catalogue, servers: Iterable[str]) -> str:
     """Return the one cluster that all these servers belong to; raise a failure that says what is wrong."""
     clusters = {server: _cluster_of(catalogue, server) for server in servers}
@@ -52,6 +59,13 @@ def _cluster_of(catalogue: specs.Catalogue, server: str) -> str:
 def journal(opts: Mapping[str, Any]) -> Path:
     """Return the directory of the runs' records."""
     return Path(opts["cachedir"]) / "k8s" / "journal"
+
+
+def page(opts: Mapping[str, Any]) -> Path:
+    """Return where the inventory's page is, if nobody names another place."""
+    directory = Path(opts["cachedir"]) / "k8s"
+    directory.mkdir(exist_ok=True)
+    return directory / "inventory.html"
 
 
 def runs(opts: Mapping[str, Any]) -> Path:

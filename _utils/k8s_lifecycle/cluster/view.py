@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,24 @@ def members(directory: Path = KUBERNETES_DIRECTORY) -> dict[str, Any]:
         return {"error": str(error)}
 
 
+def brief(directory: Path = KUBERNETES_DIRECTORY) -> dict[str, Any]:
+    """Return the version and the nodes of this server's cluster; without an answer of its API, the reason."""
+    try:
+        api = Api.local(directory, TIMEOUT)
+        return overview(api.get("/version"), api.get(nodes.NODES)["items"])
+    except KubernetesError as error:
+        return {"reachable": False, "error": str(error)}
+
+
+def overview(version: Mapping[str, Any], found: Sequence[Json]) -> dict[str, Any]:
+    """Return what an inventory has of a cluster, from what its API says of itself and of its nodes."""
+    return {
+        "reachable": True,
+        "version": version["gitVersion"].removeprefix("v"),
+        "nodes": [_in_brief(one) for one in found],
+    }
+
+
 def version(api: Api) -> Version:
     """Return the version of the API server."""
     return Version.parse(api.get("/version")["gitVersion"].partition("-")[0].partition("+")[0])
@@ -113,6 +131,13 @@ def node(found: Json) -> dict[str, Any]:
             address["address"] for address in status.get("addresses", ()) if address["type"] == "InternalIP"
         ],
     }
+
+
+def _in_brief(found: Json) -> dict[str, Any]:
+    info = found["status"]["nodeInfo"]
+    seen = node(found)
+    kept = {key: seen[key] for key in ("name", "ready", "version", "unschedulable", "hold", "addresses")}
+    return {**kept, "os": info["osImage"], "kernel": info["kernelVersion"]}
 
 
 def _configuration(api: Api, path: str, key: str) -> dict[str, Any] | None:

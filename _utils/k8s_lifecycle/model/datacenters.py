@@ -12,7 +12,7 @@ from typing import Any
 from k8s_lifecycle.model.claims import Claim, conflicts
 from k8s_lifecycle.model.consul import OWN_SERVICES
 from k8s_lifecycle.model.datacenter import Datacenter
-from k8s_lifecycle.model.documents import read_yaml
+from k8s_lifecycle.model.documents import check_name, read_yaml
 from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, shown
 from k8s_lifecycle.model.spec import InvalidSpecError
 
@@ -111,11 +111,7 @@ def _draft(name: str, mapping: Any) -> tuple[Datacenter, Reader]:
     """Return a datacenter in which what is wrong is BROKEN, and the reader that knows why."""
     reader = Reader()
     if isinstance(mapping, Mapping):
-        written = mapping.get("name", name)
-        if written != name:
-            reader.fail(
-                "name", f"{shown(written)} is not the name of the file", f"write {name}, or leave it out"
-            )
+        check_name(reader, name, mapping.get("name", name))
         mapping = {**mapping, "name": name}
     found = reader.section(Datacenter, "", mapping)
     if found is not BROKEN and not reader.problems:

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from k8s_lifecycle.model.schema import Problem
+from k8s_lifecycle.model.schema import Problem, Reader, shown
 
 
 def read_yaml(file: Path) -> tuple[Any, list[Problem]]:
@@ -30,6 +30,12 @@ def read_yaml(file: Path) -> tuple[Any, list[Problem]]:
         _problem(file, mark, f"'{key}' is written twice", "keep one of them") for key, mark in loader.repeated
     ]
     return value, repeated
+
+
+def check_name(reader: Reader, name: str, written: Any) -> None:
+    """Report a name in a file that is not the file's own."""
+    if written != name:
+        reader.fail("name", f"{shown(written)} is not the name of the file", f"write {name}, or leave it out")
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -189,6 +189,7 @@ class Secret:
         return iter(())
 
 
+API_URL = url("https", example="https://203.0.113.7")
 ADDRESS = Scalar("an IPv4 address", "write an IPv4 address such as 10.11.0.100", _address)
 ADDRESS_PORT = text("a network address", rf"{DNS_NAME}:\d{{1,5}}", "127.0.0.1:6443 (host and port)")
 BCRYPT = Secret(
@@ -214,6 +215,7 @@ DEBIAN_REVISION = text("a Debian revision", r"[A-Za-z0-9.+~]+", '"1.1" (in quote
 DEBIAN_VERSION = text("a Debian version", r"(\d+:)?\d[A-Za-z0-9.+~:-]*", '"2.3.7-1"')
 DNS = text("a DNS name", DNS_NAME, "cluster.local")
 FILE_GLOB = text("a file glob", r"/[^\s,]+", '"/etc/kubernetes/pki/*.crt"')
+FILE = text("an absolute path", r"/[^\0\r\n]{0,254}", "/etc/k8s-clusters/gke-eu.conf")
 FLAG = Scalar("true or false", "write true or false", _flag)
 GOSSIP_KEY = Secret(
     "a gossip key", r"[A-Za-z0-9+/]{43}=", "write what `consul keygen` prints: 32 bytes in base64"
@@ -234,6 +236,7 @@ INTERFACE = text("an interface name", r"[^\s/:]{1,15}", "eth0")
 KEY_SOURCE = url("http", "https", "salt", example="salt://k8s/files/apt.asc")
 LABEL_KEY = text("a label key", rf"({DNS_NAME}/)?{_QUALIFIED}", "example.com/disk")
 LABEL_VALUE = text("a label value", rf"({_QUALIFIED})?", "ssd (at most 63 letters, digits, '-', '_' and '.')")
+LINE = text("one line of text", r"[^\0-\x1f\x7f]{1,120}", "GKE (at most 120 characters)")
 MAINTENANCE_WINDOW = text(
     "a maintenance window",
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from k8s_lifecycle.model.external import External
 from k8s_lifecycle.model.schema import Row, plain, rows, shown
 from k8s_lifecycle.model.settings import Flannel, Spec
 
@@ -19,11 +20,18 @@ This page is generated from the code: `make docs`.
 """
 
 
+_EXTERNAL = """\
+## Clusters that others run
+
+One YAML file per cluster in `external/`, beside the specs, named after the cluster. They are listed in the
+inventory, and never changed; `salt-run k8s.validate` checks them, too.
+"""
+
+
 def page() -> str:
     """Return the reference page."""
-    return "\n".join(
-        [_HEAD, *chapters(Spec), "## Values of the flannel addon", "", *table(list(rows(Flannel))), ""]
-    )
+    flannel = ["## Values of the flannel addon", "", *table(list(rows(Flannel))), ""]
+    return "\n".join([_HEAD, *chapters(Spec), *flannel, _EXTERNAL, *table(list(rows(External))), ""])
 
 
 def chapters(cls: Any, title: str = "The cluster") -> Iterator[str]:

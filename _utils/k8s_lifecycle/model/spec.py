@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle.model.claims import READS
-from k8s_lifecycle.model.documents import read_yaml
+from k8s_lifecycle.model.documents import check_name, read_yaml
 from k8s_lifecycle.model.neighbours import clashes
 from k8s_lifecycle.model.rules import check
-from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, closest, plain, shown
+from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, closest, plain
 from k8s_lifecycle.model.settings import ControlPlane, Endpoint, Flannel, Pool, Spec, Taint
 
 __all__ = [
@@ -162,17 +162,12 @@ def _draft(name: str, mapping: Any) -> tuple[Spec, Reader]:
     """Return a spec in which what is wrong is BROKEN, and the reader that knows why."""
     reader = Reader()
     if isinstance(mapping, Mapping):
-        _check_name(reader, name, mapping.get("name", name))
+        check_name(reader, name, mapping.get("name", name))
         mapping = {**mapping, "name": name}
     spec = reader.section(Spec, "", mapping)
     if spec is not BROKEN:
         check(spec, reader)
     return (spec if reader.problems else _with_derived_defaults(spec)), reader
-
-
-def _check_name(reader: Reader, name: str, written: Any) -> None:
-    if written != name:
-        reader.fail("name", f"{shown(written)} is not the name of the file", f"write {name}, or leave it out")
 
 
 def _with_derived_defaults(spec: Spec) -> Spec:

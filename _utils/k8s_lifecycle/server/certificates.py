@@ -38,7 +38,7 @@ Entry = dict[str, Any]
 def look(root: Path = remains.ROOT, kubelet: Path = remains.KUBELET) -> dict[str, Any]:
     """Return what there is, as plain data."""
     return {
-        "files": [*_authorities(root), *_leaves(root), *_kubeconfigs(root), *_of_the_kubelet(kubelet)],
+        "files": files(root, kubelet),
         "served": served(),
         "started": static_pods.started(),
         "healthy": [name for name in static_pods.HEALTH if static_pods.healthy(name)],
@@ -49,6 +49,11 @@ def look(root: Path = remains.ROOT, kubelet: Path = remains.KUBELET) -> dict[str
         },
         "external": remains.external_authorities(root),
     }
+
+
+def files(root: Path = remains.ROOT, kubelet: Path = remains.KUBELET) -> list[Entry]:
+    """Return the certificates in files and kubeconfigs."""
+    return [*_authorities(root), *_leaves(root), *_kubeconfigs(root), *_of_the_kubelet(kubelet)]
 
 
 def served() -> list[Entry]:

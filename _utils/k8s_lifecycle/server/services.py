@@ -8,6 +8,8 @@ from pathlib import Path
 from k8s_lifecycle.server.command import output
 from k8s_lifecycle.wording import last_useful_lines
 
+NOT_INSTALLED = "none"
+
 _ENABLED = ("enabled", "static", "alias", "indirect")
 _RELOAD_TIMEOUT = 20.0
 _OLDER_PROGRAM = "active with an older program"
@@ -19,6 +21,16 @@ def active(*names: str) -> frozenset[str]:
     # The status says only that some do not run; 4 that systemd does not know some.
     states = output("systemctl", "is-active", *names, accept=(0, 1, 3, 4)).split()
     return frozenset(name for name, state in zip(names, states, strict=True) if state == "active")
+
+
+def states(*names: str) -> dict[str, str]:
+    """Return the state of each of these services, such as `active` or `failed`; NOT_INSTALLED without one."""
+    shown = output("systemctl", "show", *names, "--property=LoadState,ActiveState").strip().split("\n\n")
+    units = (dict(line.split("=", 1) for line in unit.splitlines()) for unit in shown)
+    return {
+        name: NOT_INSTALLED if unit["LoadState"] == "not-found" else unit["ActiveState"]
+        for name, unit in zip(names, units, strict=True)
+    }
 
 
 def differences(name: str, files: Sequence[str]) -> dict[str, dict[str, str]]:

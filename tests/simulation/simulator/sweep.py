@@ -5,6 +5,7 @@ A copy has everything that was simulated up to its point, so that this is simula
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterable
 
@@ -68,10 +69,13 @@ class _Copies:
         """Return twice: True in a new copy of this process, and False here."""
         if len(self._running) >= (os.cpu_count() or 1):
             self._collect()
+        # A collection would write to all the memory that copies share, and so have it copied.
+        gc.freeze()
         out, into = os.pipe()
         process = os.fork()
         if process == 0:
             self.within, self._out = point, into
+            gc.disable()
             return True
         os.close(into)
         self._running.append((process, out))

@@ -7,6 +7,7 @@ import salt.config
 import salt.pillar
 import yaml
 
+from k8s_lifecycle.model import external
 from k8s_lifecycle.model.datacenter import Datacenter
 from k8s_lifecycle.model.datacenters import load as load_datacenters
 from k8s_lifecycle.model.schema import rows
@@ -42,6 +43,14 @@ def test_all_clusters_are_sound():
     catalogue = load(CLUSTERS)
     assert catalogue.problems == []
     assert list(catalogue.specs) == ["dc1-prod", "dc1-staging", "dc2-prod"]
+
+
+def test_the_clusters_of_others_are_sound():
+    found = external.load(CLUSTERS, load(CLUSTERS).specs)
+    assert found.problems == ()
+    shown = yaml.safe_load((CLUSTERS / "external/gke-shop.yaml").read_text())
+    missing = [row.path for row in rows(external.External) if not _is_shown(shown, row.path)]
+    assert missing == ["name", "access.context"]
 
 
 def test_the_clusters_of_the_lab_are_sound():

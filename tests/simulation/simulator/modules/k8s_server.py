@@ -61,6 +61,35 @@ def facts(world: World, here: Server, endpoint_address: str | None = None) -> St
     }
 
 
+def inventory(world: World, here: Server) -> Steps:
+    """What an inventory has of the server; what the simulation does not have is left out."""
+    yield world.seconds(0.3)
+    if here.code is None:
+        raise SimulatedError("'k8s_server.inventory' is not available.")
+    disk = here.disk
+    version = f"{disk.version}-1.1" if disk.version else None
+    return {
+        "code": here.code,
+        "clock": world.today.timestamp(),
+        "machine_id": f"machine-{here.id}",
+        "grains": {},
+        "addresses": [here.address],
+        "versions": {"kubelet": version},
+        "services": {
+            "kubelet": "active" if here.kubelet_active else "inactive",
+            "containerd": "active" if disk.version else "none",
+            "node_exporter": "none",
+        },
+        "highstate": {"ended": world.today.timestamp(), "states": 1},
+        "api": _overview(world, here) if disk.admin_conf else None,
+    }
+
+
+def _overview(world: World, here: Server) -> dict[str, Any]:
+    seen = view(world, here)
+    return seen if not seen["reachable"] else {key: seen[key] for key in ("reachable", "version", "nodes")}
+
+
 def view(world: World, here: Server) -> dict[str, Any]:
     """The cluster through this server's own API server and etcd member."""
     try:
@@ -168,6 +197,7 @@ def _lock(world: World, here: Server) -> dict[str, Any] | None:
 
 FUNCTIONS = {
     "k8s_server.facts": facts,
+    "k8s_server.inventory": inventory,
     "k8s_server.preflight": preflight,
     "state.apply": apply,
     "saltutil.sync_all": sync_all,
