@@ -162,6 +162,7 @@ def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[
         if not acl.catalogue_is_open(agent):
             acl.open_catalogue(agent)
         acl.grant(agent, here.datacenter.name, here.server, here.services, known.token if known else None)
+        agent.put("agent/reload")  # else its own agent would find out within half a minute
         return ""
 
     return _converged(name, assignment, changes, act, "the ACLs are set up")
@@ -227,8 +228,10 @@ def _wait_for_credentials(here: Situation, timeout: float) -> str:
     deadline = time.monotonic() + timeout
     asked = float("-inf")
     while time.monotonic() < deadline:
-        if admission.requested() is None:
-            return ""
+        if admission.requested() is None:  # a box has come, and was opened or not
+            return (
+                "" if store.read() else "the box that came did not open: see the minion's log; run this again"
+            )
         if time.monotonic() - asked > _ASK_EVERY:
             if not __salt__["event.send"](EVENT):
                 return "the event that asks could not be sent: see the minion's log"
