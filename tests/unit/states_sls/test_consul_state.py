@@ -110,6 +110,14 @@ def test_it_says_what_to_look_at_when_none_come(state):
     assert "does a Consul server of dc1 run" in done["comment"]
 
 
+def test_a_box_that_did_not_open_is_told(state, places):
+    def arrives(tag):
+        (places / "run/consul-admission.key").unlink()
+        return True
+
+    assert "did not open" in state("admitted", event=arrives, timeout=5)["comment"]
+
+
 def test_it_says_so_when_it_cannot_ask(state):
     done = state("admitted", event=lambda tag: False, timeout=5)
     assert "could not be sent" in done["comment"]
