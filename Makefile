@@ -8,7 +8,7 @@ SEEDS ?= 150
 KUBECTL := kubectl --kubeconfig /etc/kubernetes/admin.conf
 
 .PHONY: help check lint types unit simulation integration lab lab-itself lab-cluster lab-joining lab-preflight
-.PHONY: test bench demo demo-down docs
+.PHONY: lab-discovery test bench demo demo-down docs
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,7 +36,7 @@ simulation: $(VENV)/ready ## The real runner on a simulated fleet, killed at eve
 integration: $(VENV)/ready ## A real Salt master and minions on loopback
 	$(RUN)/pytest -q tests/integration
 
-lab: lab-itself lab-cluster lab-joining lab-preflight ## Real clusters on real servers: root, 2 cores, 24 GiB
+lab: lab-itself lab-cluster lab-joining lab-preflight lab-discovery ## Real clusters on real servers: root, 2 cores, 24 GiB
 
 lab-itself: $(VENV)/ready ## The lab's own tests
 	$(RUN)/pytest -q -rs tests/lab/test_lab_itself.py
@@ -49,6 +49,9 @@ lab-joining: $(VENV)/ready ## Servers that join by themselves
 
 lab-preflight: $(VENV)/ready ## Servers with every problem at once
 	$(RUN)/pytest -q -rs tests/lab/test_preflight.py
+
+lab-discovery: $(VENV)/ready ## Monitoring and Consul in two datacenters
+	$(RUN)/pytest -q -rs tests/lab/test_discovery.py
 
 # Side by side is what leaves the other time to wait: two cores bear one lab.
 test: SEEDS = 700
@@ -79,3 +82,4 @@ demo-down: ## Leave the machine as it was, but for Debian packages and the build
 
 docs: $(VENV)/ready ## Write the generated pages
 	PYTHONPATH=_utils $(RUN)/python -m k8s_lifecycle.model.reference > docs/spec-reference.md
+	PYTHONPATH=_utils $(RUN)/python -m k8s_lifecycle.model.datacenter_reference > docs/datacenter-reference.md

@@ -115,6 +115,20 @@ def _certificates(data: Data) -> Iterator[str]:
         yield f"  {server}: the key of {', '.join(authorities)} is outside the cluster: renew there"
 
 
+def _deregister(data: Data) -> Iterator[str]:
+    for server, found in data["servers"].items():
+        gone = [f"{', '.join(what)} in {name}" for name, what in found.items() if what]
+        yield f"{server}: {'; '.join(gone) or 'nothing was there'}"
+    for datacenter, error in data["errors"].items():
+        yield f"failed: {datacenter}: {error}"
+
+
+def _gossip(data: Data) -> Iterator[str]:
+    yield f"done: {', '.join(data['steps']) or 'nothing was left to do'}"
+    for refusal in data["refusals"]:
+        yield f"refused: {refusal}"
+
+
 def _inventory(data: Data) -> Iterator[str]:
     for problem in data["problems"]:
         yield f"! {problem}"
@@ -175,6 +189,8 @@ WIDEST = 40
 MARKS = {"critical": "!", "warning": "?", "": " "}
 OF_ONE_CLUSTER = {"plan", "run", "verify", "certificates"}
 VIEWS = {
+    "deregister": _deregister,
+    "gossip": _gossip,
     "validate": _validate,
     "plan": _plan,
     "run": _run,

@@ -19,9 +19,9 @@ from typing import Any
 
 from salt.utils.verify import valid_id
 
+from k8s_lifecycle.action import agents, holding, joins, living, master_cache, operation, site, spool
 from k8s_lifecycle.action import certificates as rotation
 from k8s_lifecycle.action import drain as draining
-from k8s_lifecycle.action import holding, joins, living, master_cache, operation, site, spool
 from k8s_lifecycle.action.inventory import Survey, take, write
 from k8s_lifecycle.action.journal import Journal
 from k8s_lifecycle.action.observe import read_facts
@@ -80,7 +80,7 @@ def validate(
     cluster: str | None = None, datacenter: str | None = None, environment: str | None = None
 ) -> dict[str, Any]:
     """
-    Check cluster specs as a whole, and the files of clusters that others run; no server is asked.
+    Check the specs of clusters, of datacenters, and of clusters that others run; no server is asked.
 
     cluster
         The name of a cluster; all of them if left out.
@@ -97,7 +97,7 @@ def validate(
     """
     catalogue = _catalogue()
     externals = site.externals(catalogue)
-    everything = (*catalogue.problems, *externals.problems)
+    everything = (*catalogue.problems, *externals.problems, *site.datacenters(__opts__).problems)
     problems = [one for one in everything if cluster is None or cluster in one.clusters]
     theirs = externals.select(cluster, datacenter, environment)
     ours = (
@@ -337,6 +337,78 @@ def ask_join(server: str) -> bool:
         return False
     spool.put(site.asks(__opts__), server)
     return True
+
+
+def ask_consul(server: str) -> bool:
+    """
+    Note a server whose agent of Consul asks, or whose key was deleted. It is called by reactor/consul.sls.
+
+    server
+        The minion id in the event. It may be forged: the engine ``k8s_consul`` looks for itself.
+
+    Returns whether it was noted.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.ask_consul dc1-w-3
+    """
+    if not valid_id(__opts__, server):
+        log.warning("k8s/consul/ask: %r is no minion id", server)
+        return False
+    spool.put(site.consul_asks(__opts__), server)
+    return True
+
+
+@_reports("deregister")
+def deregister(*servers: str) -> dict[str, Any]:
+    """
+    Forget servers in Consul: revoke their tokens, and take them and their services out of the catalogue.
+
+    It happens by itself when a server's key is deleted. A server that still runs loses its place too, and
+    asks for new credentials with its next highstate.
+
+    servers
+        Minion ids, of whatever datacenter.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.deregister dc1-w-3
+    """
+    if not servers:
+        raise Failure("k8s.deregister", "choosing servers", "none was named", "name minion ids")
+    report: dict[str, Any] = {"servers": {}, "errors": {}}
+    with SaltFleet(__opts__) as fleet:
+        for server in servers:
+            task = agents.forget(site.datacenters(__opts__), server)
+            report["servers"][server], errors = Scheduler(fleet).run(task)
+            report["errors"].update(errors)
+    return {**report, "retcode": 1 if report["errors"] else 0}
+
+
+@_reports("gossip")
+def rotate_gossip_key() -> dict[str, Any]:
+    """
+    Change Consul's gossip key in all datacenters to the one in the pillars of the Consul servers.
+
+    It is installed on every member first, then used, then the others are removed. It refuses while a member
+    or a Consul server's minion is silent. It may be interrupted and run again.
+
+    Exit code 0: every member uses this key, and no other. 1: it went no further. Nothing shows a key.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.rotate_gossip_key
+    """
+    with SaltFleet(__opts__) as fleet:
+        task = agents.rotate_gossip_key(site.datacenters(__opts__))
+        steps, refusals = Scheduler(fleet).run(task)
+    return {"steps": steps, "refusals": refusals, "retcode": 1 if refusals else 0}
 
 
 @_reports("status")

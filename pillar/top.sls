@@ -1,4 +1,4 @@
-# What servers get besides their cluster's spec, which the external pillar k8s_clusters gives them.
+# What servers get besides the specs of their cluster and datacenter, which the external pillars give them.
 base:
   # By grain: what is no secret.
   'datacenter:dc1':
@@ -17,3 +17,7 @@ base:
   # By minion id: what only these servers may know.
   'dc1-cp-[123]':
     - secrets.dc1-prod-backup
+  'dc1-consul-[123]':
+    - secrets.dc1-consul
+  'dc1-*':
+    - secrets.node-exporter

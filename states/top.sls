@@ -10,10 +10,17 @@
 #
 # The cluster, role and pool of a server are in its pillar, which the master gives by minion id.
 # A server that claims a role asks to join by itself; its minion id decides whether it may.
+#
+# What all servers of a datacenter have, in clusters or not, is in their pillar too. To begin with one datacenter or
+# environment, have a compound match in its place: 'I@k8s_datacenter:name and G@datacenter:dc1 and G@environment:staging'.
 base:
   # Every server notes its last highstate, cluster member or not.
   '*':
     - k8s.highstate
+  'k8s_datacenter:*':
+    - match: pillar
+    - k8s.monitoring
+    - k8s.consul
   'k8s:*':
     - match: pillar
     - k8s.server

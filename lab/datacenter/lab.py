@@ -21,7 +21,7 @@ from .deadline import wait_until
 from .errors import LabError
 from .exclusive import exclusive
 from .layout import MASTER, MIRROR, Layout, Server, load
-from .paths import CHECKOUT, KEYS, LOCK, SERVERS, SITE
+from .paths import CHECKOUT, KEYS, LOCK, SECRETS, SERVERS, SITE
 from .progress import Say
 
 ANSWER_SECONDS = 240
@@ -140,6 +140,7 @@ def _shared(each: Server, layout: Layout) -> list[str]:
         shared = {CHECKOUT: salt_config.CODE}
         if layout.pillar:
             shared[layout.pillar] = salt_config.PILLAR
+            shared[SECRETS] = salt_config.SECRETS
     elif each.id == MIRROR:
         # Not the directories in it one by one: a new build puts new ones in their place.
         shared = {SITE: "/srv/site"}

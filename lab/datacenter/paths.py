@@ -12,6 +12,7 @@ BUILD = CHECKOUT / "build"
 LAYOUTS = CHECKOUT / "lab" / "layouts"
 ROOTS = BUILD / "roots"
 SITE = BUILD / "site"
+SECRETS = BUILD / "secrets"
 
 LAB = BUILD / "lab" / LAB_NAME
 LOCK = LAB / "lock"

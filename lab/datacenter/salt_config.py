@@ -10,6 +10,8 @@ from .layout import DOMAIN, MASTER, Layout, Server
 
 CODE = "/srv/k8s-lifecycle"
 PILLAR = "/srv/pillar"
+# Beside the pillar: what is made at build time and never committed.
+SECRETS = "/srv/secrets"
 
 
 def master_config(layout: Layout) -> dict[str, Any]:
@@ -18,7 +20,7 @@ def master_config(layout: Layout) -> dict[str, Any]:
         "user": "salt",
         "module_dirs": [CODE],
         "file_roots": {"base": [f"{CODE}/states"]},
-        "pillar_roots": {"base": [PILLAR]},
+        "pillar_roots": {"base": [PILLAR, SECRETS]},
         **_common(layout),
         **_extra(layout.master_config),
     }

@@ -15,6 +15,10 @@ from site_build.private_apt import PrivateApt
 
 LISTS = COMPONENTS / "debian"
 UPDATE_SECONDS = 300
+# The release before, and the lists with a package that Debian has no more since. What both have is
+# newer in this one, and so comes from this one.
+OLDER = "bullseye"
+_ALSO_OLDER = ("servers",)
 _CODE = Path(__file__)
 
 
@@ -43,6 +47,8 @@ def _download(name: str, target: Path) -> None:
     sources = debian.sources()
     if not sources:
         raise LabError(f"this machine's apt has no source of Debian {debian.CODENAME}: add one, then repeat")
+    if name in _ALSO_OLDER:
+        sources = f"{sources}\n{_older(sources)}"
     with tempfile.TemporaryDirectory(prefix="site-build-") as state:
         PrivateApt(Path(state), sources).download(package_names(name), target)
 
@@ -52,3 +58,9 @@ def _unpack(name: str, target: Path) -> None:
         _download(name, Path(packages))
         for package in sorted(Path(packages).glob("*.deb")):
             run("dpkg-deb", "--extract", package, target)
+
+
+def _older(sources: str) -> str:
+    """Return the source of the release before, beside those of this one."""
+    words = (line.split() for line in sources.splitlines())
+    return "\n".join(f"deb {uri} {OLDER} main" for _, uri, suite, *_ in words if suite == debian.CODENAME)

@@ -7,7 +7,7 @@ from datacenter.errors import LabError
 
 from site_build.artifact import Say
 
-PACKAGES = ("apt-utils", "dpkg-dev", "gcc", "gnupg", "libc6-dev", "skopeo")
+PACKAGES = ("apt-utils", "dpkg-dev", "gcc", "gnupg", "libc6-dev", "openssl", "skopeo")
 INSTALL_SECONDS = 900
 
 

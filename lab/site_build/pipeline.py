@@ -17,6 +17,7 @@ from site_build.debian_packages import downloaded
 from site_build.host import install_build_packages
 from site_build.package import read_packages
 from site_build.package_builder import make_package
+from site_build.pillar_secrets import make_pillar_secrets
 from site_build.registry import make_registry
 from site_build.signing import make_signing_key
 from site_build.wheels import make_salt_wheels, make_wheel_index
@@ -34,6 +35,7 @@ def build(build_dir: Path, binaries: Path | None, say: Say) -> None:
         make_registry(components, compiled, build_dir, say)
         make_wheel_index(build_dir, say)
         make_salt_wheels(build_dir, say)
+        make_pillar_secrets(build_dir, say)
     say(f"site artifacts: complete after {time.monotonic() - began:.1f} s")
 
 

@@ -142,6 +142,13 @@ def own_layout(name: str, directory: Path, **changes: Any) -> Path:
     return path
 
 
+def without_datacenters(layout: Path) -> Path:
+    """Take monitoring and Consul, which have tests of their own, out of the pillar of an own layout."""
+    for spec in (layout.parent / "pillar/datacenters").glob("*.yaml"):
+        spec.unlink()
+    return layout
+
+
 def change_spec(layout: Path, cluster: str, setting: str, value: Any) -> None:
     """Set one setting of a cluster's spec, named by its path, in the pillar of an own layout."""
     path = layout.parent / f"pillar/clusters/{cluster}.yaml"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lab_session import Lab, change_spec, is_ready, own_layout, wait_until
+from lab_session import Lab, change_spec, is_ready, own_layout, wait_until, without_datacenters
 
 CLUSTER, CONTROL_PLANE = "dc2-prod", "dc2-cp-1"
 RUNNING, NEWER = "1.36.3", "1.37.2"
@@ -24,7 +24,7 @@ def _own_lab() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def site(built: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A cluster of one control plane, and a newer version in its pillar."""
-    layout = own_layout("joining", tmp_path_factory.mktemp("joining"))
+    layout = without_datacenters(own_layout("joining", tmp_path_factory.mktemp("joining")))
     change_spec(layout, CLUSTER, "kubernetes.version", RUNNING)
     built("down")
     try:

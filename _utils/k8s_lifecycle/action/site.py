@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle.action.run import Failure
+from k8s_lifecycle.model import datacenters as all_datacenters
 from k8s_lifecycle.model import external
 from k8s_lifecycle.model import spec as specs
 
@@ -22,6 +23,14 @@ def catalogue(opts: Mapping[str, Any]) -> specs.Catalogue:
         "no ext_pillar k8s_clusters in the master's configuration",
         "add `ext_pillar: [{k8s_clusters: /srv/pillar/clusters}]` and restart the master",
     )
+
+
+def datacenters(opts: Mapping[str, Any]) -> all_datacenters.Datacenters:
+    """Return the datacenters that the minions' pillar comes from; none where there is no such pillar."""
+    for entry in opts.get("ext_pillar", []):
+        if "k8s_datacenters" in entry:
+            return all_datacenters.load(Path(entry["k8s_datacenters"]))
+    return all_datacenters.Datacenters(Path())
 
 
 def externals(catalogue: specs.Catalogue) -> external.Externals:
@@ -67,3 +76,8 @@ def runs(opts: Mapping[str, Any]) -> Path:
 def asks(opts: Mapping[str, Any]) -> Path:
     """Return the directory in which servers that ask to join are noted."""
     return Path(opts["cachedir"]) / "k8s" / "asks"
+
+
+def consul_asks(opts: Mapping[str, Any]) -> Path:
+    """Return the directory in which servers are noted whose agent of Consul asks, or that are gone."""
+    return Path(opts["cachedir"]) / "k8s" / "consul-asks"

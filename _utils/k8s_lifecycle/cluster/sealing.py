@@ -31,7 +31,10 @@ class SealError(HostError):
 
 @dataclass(frozen=True)
 class Label:
-    """What a box is for: it opens for this minion, cluster and role only, until `expires` (epoch seconds)."""
+    """What a box is for: it opens for this minion, cluster and role only, until `expires` (epoch seconds).
+
+    purpose: what kind of box it is. For a token of Consul, cluster is the datacenter.
+    """
 
     minion: str
     cluster: str
@@ -79,14 +82,16 @@ def seal(message: bytes, public: str, label: Label) -> str:
 
 
 def unseal(
-    box: str, private: bytes, minion: str, cluster: str, now: float | None = None
+    box: str, private: bytes, minion: str, cluster: str, now: float | None = None, *, purpose: str = PURPOSE
 ) -> tuple[bytes, Label]:
-    """Return the message in a box and its label, if it was sealed to this key, minion and cluster.
+    """Return the message in a box and its label, if it was sealed to this key, minion, cluster and purpose.
 
     Raises: `SealError` with the reason.
     """
     label, sender, nonce, sealed = _parse(box)
-    _check(label, minion, cluster, time.time() if now is None else now)
+    _check(
+        label, Label(minion, cluster, label.role, label.expires, purpose), time.time() if now is None else now
+    )
     key = X25519PrivateKey.from_private_bytes(private)
     try:
         shared = key.exchange(X25519PublicKey.from_public_bytes(sender))
@@ -108,13 +113,15 @@ def _parse(box: str) -> tuple[Label, bytes, bytes, bytes]:
         raise SealError("this is no sealed box, or only a part of one: ask for a new admission") from error
 
 
-def _check(label: Label, minion: str, cluster: str, now: float) -> None:
-    if label.purpose != PURPOSE:
-        raise SealError(f"the box is for {label.purpose!r}, not for {PURPOSE!r}")
-    if label.minion != minion:
-        raise SealError(f"the box admits {label.minion}, this is {minion}")
-    if label.cluster != cluster:
-        raise SealError(f"the box admits to cluster {label.cluster}, this server asked to join {cluster}")
+def _check(label: Label, asked: Label, now: float) -> None:
+    if label.purpose != asked.purpose:
+        raise SealError(f"the box is for {label.purpose!r}, not for {asked.purpose!r}")
+    if label.minion != asked.minion:
+        raise SealError(f"the box admits {label.minion}, this is {asked.minion}")
+    if label.cluster != asked.cluster:
+        raise SealError(
+            f"the box admits to cluster {label.cluster}, this server asked to join {asked.cluster}"
+        )
     if now > label.expires + CLOCK_SKEW:
         late = now - label.expires
         raise SealError(

@@ -1,13 +1,14 @@
-"""The types of single values in a cluster spec: names, addresses, versions, quantities."""
+"""The types of single values in specs: names, addresses, versions, quantities."""
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from k8s_lifecycle.model.schema import Scalar, ValueProblemError
+from k8s_lifecycle.model.schema import Reader, Scalar, ValueProblemError
 from k8s_lifecycle.model.versions import Version
 
 DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -169,14 +170,43 @@ def _require_plain(value: Any, where: str) -> None:
         raise ValueProblemError(f"has a {type(value).__name__} at {where}; YAML needs quotes around it")
 
 
+@dataclass(frozen=True)
+class Secret:
+    """Text that matches a pattern and is never shown, also where it is wrong."""
+
+    label: str
+    pattern: str
+    remedy: str
+
+    def read(self, reader: Reader, path: str, value: Any) -> Any:
+        """Return the text."""
+        if isinstance(value, str) and re.fullmatch(self.pattern, value, re.ASCII | re.DOTALL):
+            return value
+        return reader.fail(path, f"it is not {self.label} (it is not shown: it may be secret)", self.remedy)
+
+    def sections(self) -> Iterator[tuple[str, Any]]:
+        """Yield nothing: it holds no settings."""
+        return iter(())
+
+
 API_URL = url("https", example="https://203.0.113.7")
 ADDRESS = Scalar("an IPv4 address", "write an IPv4 address such as 10.11.0.100", _address)
+ADDRESS_PORT = text("a network address", rf"{DNS_NAME}:\d{{1,5}}", "127.0.0.1:6443 (host and port)")
+BCRYPT = Secret(
+    "a bcrypt hash",
+    r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}",
+    "write what `htpasswd -nBC 12 NAME` prints after the colon",
+)
+CERTIFICATE = Secret(
+    "a certificate in PEM", r"-----BEGIN CERTIFICATE-----.+-----END CERTIFICATE-----\s*", "write the PEM text"
+)
 CIDR = Scalar("an IPv4 network", "write a network such as 10.244.0.0/16", _cidr)
 CLUSTER_NAME = Scalar(
     "a cluster name",
     "name the file after the cluster, such as dc1-prod.yaml: lower case letters, digits and '-'",
     _matching(DNS_LABEL, "is not a cluster name"),
 )
+COLLECTOR = text("a collector of node_exporter", r"[a-z0-9_]+", "filesystem")
 COMPONENT = text("a repository component", r"[A-Za-z0-9][A-Za-z0-9./+-]*", "main")
 COUNT_OR_SHARE = Scalar(
     "a count or a percentage", 'write a count such as 1, or a share such as "10%"', _count_or_share
@@ -184,8 +214,12 @@ COUNT_OR_SHARE = Scalar(
 DEBIAN_REVISION = text("a Debian revision", r"[A-Za-z0-9.+~]+", '"1.1" (in quotes)')
 DEBIAN_VERSION = text("a Debian version", r"(\d+:)?\d[A-Za-z0-9.+~:-]*", '"2.3.7-1"')
 DNS = text("a DNS name", DNS_NAME, "cluster.local")
+FILE_GLOB = text("a file glob", r"/[^\s,]+", '"/etc/kubernetes/pki/*.crt"')
 FILE = text("an absolute path", r"/[^\0\r\n]{0,254}", "/etc/k8s-clusters/gke-eu.conf")
 FLAG = Scalar("true or false", "write true or false", _flag)
+GOSSIP_KEY = Secret(
+    "a gossip key", r"[A-Za-z0-9+/]{43}=", "write what `consul keygen` prints: 32 bytes in base64"
+)
 GRAIN = text("a grain name", r"[A-Za-z_][\w:.-]*", "k8s_pool")
 HOST = text("a host name", DNS_NAME, "api.dc1-prod.example")
 HOST_PORT = text(
@@ -220,6 +254,11 @@ MINION_GLOB = text(
 )
 MODULE = text("a kernel module", r"[A-Za-z0-9_-]+", "br_netfilter")
 PACKAGE = text("a package name", r"[a-z0-9][a-z0-9.+-]+", "containerd.io")
+PRIVATE_KEY = Secret(
+    "a private key in PEM",
+    r"-----BEGIN ([A-Z ]+ )?PRIVATE KEY-----.+-----END ([A-Z ]+ )?PRIVATE KEY-----\s*",
+    "write the PEM text",
+)
 PASSTHROUGH = Scalar("a mapping", "write the fields as the tool's own reference has them", _passthrough)
 POOL_NAME = text("a pool name", DNS_LABEL, "general (lower case letters, digits and '-')")
 PREFLIGHT_CHECK = text("a kubeadm preflight check", r"[A-Za-z0-9-]+", "SystemVerification")
@@ -227,7 +266,12 @@ SALT_URL = text("a salt:// file", r"(salt://\S+)?", "salt://k8s/files/cilium.yam
 SCALAR_TEXT = Scalar(
     "a value", "write text or a whole number, quoted if YAML reads it as something else", _scalar_text
 )
+SERVICE = text("a service name", DNS_LABEL, "redis (lower case letters, digits and '-': it is a DNS name)")
 SUITE = text("a repository suite", r"/|[A-Za-z0-9][\w./-]*", "bookworm")
 SYSCTL = text("a sysctl", r"[a-z0-9_]+([./][\w*-]+)+", "vm.max_map_count")
+TOKEN = Secret(
+    "a token", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "write what `uuidgen` prints, in lower case"
+)
+USER = text("a user name", r"[A-Za-z0-9_.-]+", "prometheus")
 VERSION = Scalar("a version", "write three numbers such as 1.37.2", _version)
 WEB_URL = url("http", "https", example="http://mirror.example/apt")

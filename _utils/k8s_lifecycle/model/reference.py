@@ -30,25 +30,26 @@ inventory, and never changed; `salt-run k8s.validate` checks them, too.
 
 def page() -> str:
     """Return the reference page."""
-    flannel = ["## Values of the flannel addon", "", *_table(list(rows(Flannel))), ""]
-    return "\n".join([_HEAD, *_chapters(), *flannel, _EXTERNAL, *_table(list(rows(External))), ""])
+    flannel = ["## Values of the flannel addon", "", *table(list(rows(Flannel))), ""]
+    return "\n".join([_HEAD, *chapters(Spec), *flannel, _EXTERNAL, *table(list(rows(External))), ""])
 
 
-def _chapters() -> Iterator[str]:
+def chapters(cls: Any, title: str = "The cluster") -> Iterator[str]:
     """Yield a table of the single top-level keys, then a chapter for each key with keys below it."""
-    everything = list(rows(Spec))
+    everything = list(rows(cls))
     tops = [row for row in everything if "." not in row.path and "[]" not in row.path]
     nested = {
         top.path: [row for row in everything if row.path.startswith((f"{top.path}.", f"{top.path}["))]
         for top in tops
     }
-    yield from ("## The cluster", "", *_table([top for top in tops if not nested[top.path]]), "")
+    yield from (f"## {title}", "", *table([top for top in tops if not nested[top.path]]), "")
     for top in tops:
         if nested[top.path]:
-            yield from (f"## {top.path}", "", top.doc, "", *_table(nested[top.path]), "")
+            yield from (f"## {top.path}", "", top.doc, "", *table(nested[top.path]), "")
 
 
-def _table(listed: list[Row]) -> Iterator[str]:
+def table(listed: list[Row]) -> Iterator[str]:
+    """Yield a table of keys."""
     yield "| key | value | default | meaning |"
     yield "|---|---|---|---|"
     for row in listed:

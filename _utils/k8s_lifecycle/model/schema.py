@@ -318,7 +318,7 @@ def shown(value: Any) -> str:
 def plural(label: str) -> str:
     """Return the plural of a type's name: 'label keys' of 'a label key', 'lists of x' of 'a list of x'."""
     noun, of, rest = re.sub(r"^an? ", "", label).partition(" of ")
-    return f"{noun}s{of}{rest}"
+    return f"{noun}{'es' if noun.endswith(('s', 'sh')) else 's'}{of}{rest}"
 
 
 def _default_of(entry: Field[Any]) -> Any:

@@ -423,12 +423,12 @@ class Spec:
             return "control-plane"
         if self.pool_of(server, grains) is not None:
             return "worker"
-        return "spare" if _names(self.spares, server) else None
+        return "spare" if names(self.spares, server) else None
 
     def pool_of(self, server: str, grains: Mapping[str, Any] | None = None) -> str | None:
         """Return the pool of a worker; grains, if given, must have what the pool asks for."""
         for name, pool in self.pools.items():
-            if _names(pool.servers, server):
+            if names(pool.servers, server):
                 return name if grains is None or _has(grains, pool.grains) else None
         return None
 
@@ -437,7 +437,7 @@ def _has(grains: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
     return all(key in grains and str(grains[key]) == value for key, value in wanted.items())
 
 
-def _names(patterns: tuple[str, ...], server: str) -> bool:
+def names(patterns: tuple[str, ...], server: str) -> bool:
     """Tell whether ids or globs name a server; ids first, since thousands of them are compared."""
     return server in patterns or any(
         fnmatchcase(server, pattern) for pattern in patterns if "*" in pattern or "?" in pattern

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from k8s_lifecycle.model import endpoint
-from k8s_lifecycle.model.settings import Spec
+from k8s_lifecycle.model.settings import Repository, Spec
 from k8s_lifecycle.server.command import output
 
 KUBERNETES = ("kubeadm", "kubectl", "kubelet")
@@ -56,18 +56,21 @@ def helpers(spec: Spec, role: str, sets_clock: bool) -> list[str]:
 
 def repository(spec: Spec) -> dict[str, str] | None:
     """Return the apt source of the spec's repository, in deb822 format, and the key that signs it."""
-    source = spec.packages.repository
-    if source is None:
-        return None
+    found = spec.packages.repository
+    return source(found, _KEYRING) if found else None
+
+
+def source(repository: Repository, keyring: str) -> dict[str, str]:
+    """Return the apt source of a repository, in deb822 format, and the key that signs it."""
     fields = {
         "Types": "deb",
-        "URIs": source.url,
-        "Suites": source.suite,
-        **({} if source.is_flat else {"Components": " ".join(source.components)}),
-        "Signed-By": _KEYRING,
+        "URIs": repository.url,
+        "Suites": repository.suite,
+        **({} if repository.is_flat else {"Components": " ".join(repository.components)}),
+        "Signed-By": keyring,
     }
     text = "".join(f"{name}: {value}\n" for name, value in fields.items())
-    return {"key": source.key, "keyring": _KEYRING, "source": text}
+    return {"key": repository.key, "keyring": keyring, "source": text}
 
 
 def preferences(pins: Mapping[str, str]) -> str:

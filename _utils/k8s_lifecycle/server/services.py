@@ -55,6 +55,8 @@ def differences(name: str, files: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def converge(name: str, differences: Mapping[str, Mapping[str, str]], reload: bool) -> None:
     """Enable, start, restart or reload a service, as its differences ask for; no reload changes a program."""
+    if _show(name)["NeedDaemonReload"] == "yes":
+        output("systemctl", "daemon-reload")
     if "enabled" in differences:
         output("systemctl", "enable", name)
     if "running" in differences:
@@ -77,7 +79,7 @@ def _wait_until_settled(name: str) -> None:
 
 
 def _show(name: str) -> dict[str, str]:
-    properties = "ActiveState,UnitFileState,StateChangeTimestampMonotonic"
+    properties = "ActiveState,UnitFileState,NeedDaemonReload,StateChangeTimestampMonotonic"
     lines = output("systemctl", "show", name, f"--property={properties}").splitlines()
     return dict(line.split("=", 1) for line in lines)
 

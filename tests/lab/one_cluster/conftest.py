@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_session import Lab, own_layout
+from lab_session import Lab, own_layout, without_datacenters
 from witness import Witness
 
 
 @pytest.fixture(scope="package")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's layout with a pillar that the tests may change."""
-    return own_layout("demo", tmp_path_factory.mktemp("one_cluster"))
+    return without_datacenters(own_layout("demo", tmp_path_factory.mktemp("one_cluster")))
 
 
 @pytest.fixture(scope="package")

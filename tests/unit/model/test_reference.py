@@ -1,14 +1,19 @@
-"""The reference page is what the table of settings says."""
+"""The reference pages are what the tables of settings say."""
 
 from pathlib import Path
 
-from k8s_lifecycle.model import reference
+import pytest
 
-PAGE = Path(__file__).parents[3] / "docs" / "spec-reference.md"
+from k8s_lifecycle.model import datacenter_reference, reference
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
-def test_the_committed_page_is_current():
-    assert PAGE.read_text() == reference.page(), "run `make docs`"
+@pytest.mark.parametrize(
+    ("name", "page"), [("spec", reference.page), ("datacenter", datacenter_reference.page)]
+)
+def test_the_committed_page_is_current(name, page):
+    assert (DOCS / f"{name}-reference.md").read_text() == page(), "run `make docs`"
 
 
 def test_every_key_is_documented_with_its_default():

@@ -8,12 +8,15 @@ import salt.pillar
 import yaml
 
 from k8s_lifecycle.model import external
+from k8s_lifecycle.model.datacenter import Datacenter
+from k8s_lifecycle.model.datacenters import load as load_datacenters
 from k8s_lifecycle.model.schema import rows
 from k8s_lifecycle.model.settings import Spec
 from k8s_lifecycle.model.spec import load
 
 CHECKOUT = Path(__file__).parents[3]
 CLUSTERS = CHECKOUT / "pillar" / "clusters"
+DATACENTERS = CHECKOUT / "pillar" / "datacenters"
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def compiled(tmp_path):
             extension_modules=str(tmp_path / "extmods"),
             pillar_roots={"base": [str(CHECKOUT / "pillar")]},
             pillar_dirs=[str(CHECKOUT / "_pillar")],
-            ext_pillar=[{"k8s_clusters": str(clusters)}],
+            ext_pillar=[{"k8s_clusters": str(clusters)}, {"k8s_datacenters": str(DATACENTERS)}],
         )
         pillar = salt.pillar.Pillar(opts, {"id": server, **grains}, server, "base").compile_pillar()
         assert "_errors" not in pillar
@@ -107,3 +110,41 @@ def test_only_the_servers_of_a_broken_cluster_are_told_what_is_wrong(compiled, t
     (problem,) = compiled("dc1-w-1", tmp_path)["k8s"]["problems"]
     assert problem.startswith("dc1-prod.yaml: typo: ")
     assert "k8s" not in compiled("web-7", tmp_path)
+
+
+def test_all_datacenters_are_sound():
+    found = load_datacenters(DATACENTERS)
+    assert found.problems == []
+    assert list(found.usable) == ["dc1", "dc2"]
+
+
+def test_the_datacenters_of_the_lab_are_sound():
+    found = load_datacenters(CHECKOUT / "lab" / "pillar" / "datacenters")
+    assert found.problems == []
+    assert list(found.usable) == ["dc1", "dc2"]
+
+
+def test_one_datacenter_shows_every_key():
+    shown = yaml.safe_load((DATACENTERS / "dc1.yaml").read_text())
+    paths = [row.path.replace("NAME", "shop") for row in rows(Datacenter)]
+    missing = [path for path in paths if not _is_shown(shown, path)]
+    assert missing == [f"consul.services.shop.{key}" for key in ("tags", "check.tcp", "check.timeout")]
+
+
+def test_a_server_in_no_cluster_is_in_its_datacenter(compiled):
+    pillar = compiled("dc1-redis-1")
+    assert pillar["k8s_datacenter"]["name"] == "dc1"
+    assert pillar["k8s_datacenter"]["peers"] == {"dc2": ["10.12.0.7", "10.12.0.8", "10.12.0.9"]}
+    assert "k8s" not in pillar
+
+
+def test_secrets_of_consul_go_to_its_servers_only(compiled):
+    assert set(compiled("dc1-consul-2")["k8s_secrets"]) == {"consul", "node_exporter"}
+    assert set(compiled("dc1-w-1", datacenter="dc1")["k8s_secrets"]) == {"node_exporter"}
+
+
+def test_a_server_that_claims_everything_gets_no_secret(compiled):
+    claims = {"id": "dc1-consul-1", "datacenter": "dc1", "k8s_role": "control-plane"}
+    pillar = compiled("web-7", **claims)
+    assert "k8s_secrets" not in pillar
+    assert "k8s_datacenter" not in pillar

@@ -1,0 +1,64 @@
+"""Give Consul's agents their credentials when they ask, and forget servers whose key was deleted.
+
+Master configuration:
+
+.. code-block:: yaml
+
+    engines:
+      - k8s_consul: {}
+    reactor:
+      - k8s/consul/ask:
+        - salt://k8s/reactor/consul.sls
+      - salt/key:
+        - salt://k8s/reactor/key.sls
+
+The reactor notes which server is meant. This engine asks the server itself, by a job, whether it waits; has a
+Consul server of its datacenter make its token and seal it; and hands the box over. What fails is tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from k8s_lifecycle.action import agents, site, spool
+from k8s_lifecycle.action.salt_fleet import SaltFleet
+from k8s_lifecycle.action.scheduler import Scheduler
+
+log = logging.getLogger(__name__)
+
+__virtualname__ = "k8s_consul"
+__opts__: Mapping[str, Any]
+
+_AGAIN_AFTER = 5.0
+
+
+def __virtual__() -> str | tuple[bool, str]:
+    return __virtualname__ if __opts__["__role"] == "master" else (False, "k8s_consul runs on the master")
+
+
+def start(interval: float = 0.5) -> None:
+    """Serve for ever. What goes wrong in one turn is logged, and the next one comes.
+
+    interval
+        For how many seconds to rest between two looks at who asks. Default: 0.5.
+    """
+    while True:
+        asked = spool.take(site.consul_asks(__opts__))
+        try:
+            again = _serve(asked) if asked else []
+        except Exception:
+            log.exception("serving Consul's agents")
+            again = asked
+        for server in again:
+            spool.put(site.consul_asks(__opts__), server)
+        time.sleep(_AGAIN_AFTER if again else interval)
+
+
+def _serve(asked: Collection[str]) -> list[str]:
+    with SaltFleet(__opts__) as fleet:
+        task = agents.serve(site.datacenters(__opts__), site.catalogue(__opts__), fleet.known(), asked)
+        again: list[str] = Scheduler(fleet).run(task)
+        return again

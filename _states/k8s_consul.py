@@ -1,0 +1,304 @@
+"""Consul's agent on a server, from its credentials to what it registers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from k8s_lifecycle.discovery import acl, admission, files, gossip, store
+from k8s_lifecycle.discovery.agent import FORBIDDEN, Agent, AgentError
+from k8s_lifecycle.discovery.situation import Situation, situation
+from k8s_lifecycle.errors import HostError
+from k8s_lifecycle.model import consul
+from k8s_lifecycle.model.spec import InvalidSpecError
+from k8s_lifecycle.wording import redacted
+
+EVENT = "k8s/consul/ask"
+
+__virtualname__ = "k8s_consul"
+__opts__: Mapping[str, Any]
+__pillar__: Mapping[str, Any]
+__salt__: Any
+
+_ASK_EVERY = 15.0
+_POLL = 0.5
+_ANOTHER_KEY = "with a gossip key of before"
+
+Changes = dict[str, dict[str, Any]]
+
+
+def admitted(name: str, assignment: Mapping[str, Any], timeout: float = 90) -> dict[str, Any]:
+    """Ensure that this server has the credentials of an agent: its token, the gossip key, the authority.
+
+    A server asks the master by the event ``k8s/consul/ask``, and waits; a Consul server makes its token, and
+    the master relays it sealed. A Consul server has its credentials from its pillar ``k8s_secrets``, and
+    makes its own token. It asks again where the token is refused or allows other services than the spec has.
+    After a change of the gossip key it keeps the one that its agent uses.
+
+    It fails if no credentials come in time, or the secrets of a Consul server are missing.
+
+    name
+        Anything; shown in the output.
+    assignment
+        The pillar ``k8s_datacenter``: name, spec, peers.
+    timeout
+        For how many seconds to wait. Default: 90.
+
+    ``changes`` holds ``credentials`` (old: None or why those there are not good, new: ``given``).
+
+    .. code-block:: yaml
+
+        k8s-consul-admitted:
+          k8s_consul.admitted:
+            - assignment: {{ pillar['k8s_datacenter'] | json }}
+    """
+
+    def act(here: Situation) -> str:
+        known = store.read()
+        if known and _wrong_with_credentials(here) == _ANOTHER_KEY:
+            store.keep(replace(known, gossip_key=gossip.used() or known.gossip_key))
+            return ""
+        if here.secrets:
+            token = known.token if known else store.new_token()
+            key = known.gossip_key if known else here.secrets.gossip_key
+            store.keep(store.Credentials(token, key, here.secrets.authority, here.services))
+            return ""
+        admission.request(here.datacenter.name)
+        return _wait_for_credentials(here, timeout)
+
+    def changes(here: Situation) -> Changes:
+        wrong = _wrong_with_credentials(here)
+        old = None if store.read() is None else wrong
+        return {"credentials": {"old": old, "new": "given"}} if wrong else {}
+
+    return _converged(name, assignment, changes, act, "the agent has its credentials")
+
+
+def configured(name: str, assignment: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay out the configuration of Consul in /etc/consul.d, after ``consul validate`` has found it valid.
+
+    Its files hold secrets, so what changed in them is not told. It fails if Consul does not find it valid.
+
+    name
+        Anything; shown in the output.
+    assignment
+        The pillar ``k8s_datacenter``: name, spec, peers.
+
+    ``changes`` holds each file that differed (old: ``differs``, new: ``as the spec asks for``).
+
+    .. code-block:: yaml
+
+        k8s-consul-configured:
+          k8s_consul.configured:
+            - assignment: {{ pillar['k8s_datacenter'] | json }}
+    """
+
+    def texts(here: Situation) -> dict[str, str]:
+        credentials = store.read()
+        if credentials is None:
+            raise HostError("the agent has no credentials yet")
+        return files.wanted(here, credentials)
+
+    def changes(here: Situation) -> Changes:
+        if store.read() is None and __opts__["test"]:
+            return {files.AGENT: {"old": "absent", "new": "as the spec asks for"}}
+        return {
+            path: {"old": "differs", "new": "as the spec asks for"} for path in files.differing(texts(here))
+        }
+
+    def act(here: Situation) -> str:
+        wanted = texts(here)
+        files.write(wanted, files.differing(wanted))
+        return ""
+
+    return _converged(name, assignment, changes, act, "its files are as the spec asks for")
+
+
+def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[str, Any]:
+    """Set up the ACLs of the datacenter, on any of its Consul servers: who has no token may look up, no more.
+
+    The first leader of Consul makes the management token by itself, of the servers' configuration; so nothing
+    here is done once only. The server's own agent gets its token. It fails without a leader.
+    https://developer.hashicorp.com/consul/docs/secure/acl
+
+    name
+        Anything; shown in the output.
+    assignment
+        The pillar ``k8s_datacenter``: name, spec, peers.
+    timeout
+        For how many seconds to wait for a leader. Default: 60.
+
+    ``changes`` holds ``catalogue`` (new: ``open to all``) and ``token`` (new: ``made``) if there were none.
+
+    .. code-block:: yaml
+
+        k8s-consul-acls:
+          k8s_consul.acls:
+            - assignment: {{ pillar['k8s_datacenter'] | json }}
+    """
+
+    def changes(here: Situation) -> Changes:
+        agent = _management(here)
+        if not __opts__["test"]:
+            agent.wait_until_trusted(timeout)
+        try:
+            is_open, token = acl.catalogue_is_open(agent), agent.find(_own_token(here))
+        except AgentError:
+            if not __opts__["test"]:
+                raise
+            is_open, token = False, None
+        known = store.read()
+        wanted = consul.token(here.datacenter.name, here.server, here.services)
+        good = token and known and token["SecretID"] == known.token and acl.grants(token, wanted)
+        return {
+            **({} if is_open else {"catalogue": {"old": None, "new": "open to all"}}),
+            **({} if good else {"token": {"old": None, "new": "made"}}),
+        }
+
+    def act(here: Situation) -> str:
+        agent, known = _management(here), store.read()
+        if not acl.catalogue_is_open(agent):
+            acl.open_catalogue(agent)
+        acl.grant(agent, here.datacenter.name, here.server, here.services, known.token if known else None)
+        agent.put("agent/reload")  # else its own agent would find out within half a minute
+        return ""
+
+    return _converged(name, assignment, changes, act, "the ACLs are set up")
+
+
+def registered(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[str, Any]:
+    """See that this server and its services are in the catalogue, and nothing else of it.
+
+    It waits, then fails with what is missing. Whether they are well is for the checks to say.
+
+    name
+        Anything; shown in the output.
+    assignment
+        The pillar ``k8s_datacenter``: name, spec, peers.
+    timeout
+        For how many seconds to wait. Default: 60.
+
+    ``changes`` is always empty. Under test=True it succeeds without a look: the agent may not run yet.
+
+    .. code-block:: yaml
+
+        k8s-consul-registered:
+          k8s_consul.registered:
+            - assignment: {{ pillar['k8s_datacenter'] | json }}
+    """
+    if __opts__["test"]:
+        return _answer(name, True, "the server is to be in the catalogue")
+    try:
+        here = situation(assignment, __pillar__, __opts__["id"])
+        missing = _wait_for_registration(here, timeout)
+    except (HostError, InvalidSpecError) as error:
+        return _answer(name, False, redacted(str(error)))
+    if missing:
+        return _answer(
+            name,
+            False,
+            f"not in the catalogue within {timeout:.0f} s: {missing} — see `journalctl -u consul`",
+        )
+    return _answer(name, True, f"in the catalogue: {', '.join(here.services)}")
+
+
+def _wrong_with_credentials(here: Situation) -> str:
+    """Return why the credentials are not good; empty if they are, as far as can be seen."""
+    known = store.read()
+    if known is None:
+        return "none"
+    if gossip.used() not in (None, known.gossip_key):
+        return _ANOTHER_KEY
+    if sorted(known.services) != sorted(here.services):
+        return "for other services"
+    if here.secrets:
+        return "" if known.authority == here.secrets.authority else "of another authority"
+    try:
+        Agent(known.token).get("acl/token/self")
+    except AgentError as error:
+        # An agent that is down says nothing about its token.
+        return "refused" if error.status == FORBIDDEN else ""
+    return ""
+
+
+def _wait_for_credentials(here: Situation, timeout: float) -> str:
+    """Ask until the box has come; return what is wrong if it has not."""
+    deadline = time.monotonic() + timeout
+    asked = float("-inf")
+    while time.monotonic() < deadline:
+        if admission.requested() is None:  # a box has come, and was opened or not
+            return (
+                "" if store.read() else "the box that came did not open: see the minion's log; run this again"
+            )
+        if time.monotonic() - asked > _ASK_EVERY:
+            if not __salt__["event.send"](EVENT):
+                return "the event that asks could not be sent: see the minion's log"
+            asked = time.monotonic()
+        time.sleep(_POLL)
+    return (
+        f"no credentials within {timeout:.0f} s — does a Consul server of {here.datacenter.name} run, and "
+        "has the master the engine k8s_consul and reactor/consul.sls? Its log says more. Then run this again"
+    )
+
+
+def _wait_for_registration(here: Situation, timeout: float) -> str:
+    deadline = time.monotonic() + timeout
+    while True:
+        missing = _not_registered(here)
+        if not missing or time.monotonic() > deadline:
+            return missing
+        time.sleep(_POLL)
+
+
+def _not_registered(here: Situation) -> str:
+    wanted = {*here.services, *(("consul",) if here.secrets else ())}
+    try:
+        found = Agent().get(f"catalog/node/{here.server}")
+    except AgentError as error:
+        return str(error)
+    if not found:
+        return f"the node {here.server}"
+    services = set(found["Services"])
+    said = [*sorted(wanted - services), *(f"{name} is there and should not" for name in services - wanted)]
+    return ", ".join(said)
+
+
+def _management(here: Situation) -> Agent:
+    if here.secrets is None:
+        raise HostError("this is no Consul server")
+    return Agent(here.secrets.management_token)
+
+
+def _own_token(here: Situation) -> str:
+    return f"acl/token/{consul.accessor(here.datacenter.name, here.server)}"
+
+
+def _converged(
+    name: str,
+    assignment: Mapping[str, Any],
+    differences: Callable[[Situation], Changes],
+    act: Callable[[Situation], str],
+    settled: str,
+) -> dict[str, Any]:
+    """Read, compare, act, and read again."""
+    try:
+        here = situation(assignment, __pillar__, __opts__["id"])
+        before = differences(here)
+        if not before:
+            return _answer(name, True, settled)
+        if __opts__["test"]:
+            return _answer(name, None, f"would change: {', '.join(before)}", before)
+        failed = act(here)
+        left = differences(here)
+    except (HostError, InvalidSpecError, OSError, RuntimeError) as error:
+        return _answer(name, False, redacted(str(error)))
+    done = {what: change for what, change in before.items() if what not in left}
+    if failed or left:
+        return _answer(name, False, failed or f"still not as it should be: {', '.join(left)}", done)
+    return _answer(name, True, settled, done)
+
+
+def _answer(name: str, result: bool | None, comment: str, changes: Changes | None = None) -> dict[str, Any]:
+    return {"name": name, "result": result, "comment": comment, "changes": changes or {}}

@@ -1,0 +1,159 @@
+"""Consul's agents: give those their credentials that ask for them, and forget servers that are gone."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from k8s_lifecycle.action.fleet import Answer, Call
+from k8s_lifecycle.action.scheduler import AllOf, Task
+from k8s_lifecycle.decision import gossip as decision
+from k8s_lifecycle.model.consul import Membership, service_names
+from k8s_lifecycle.model.datacenters import Datacenters, Place
+from k8s_lifecycle.model.spec import Catalogue
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = 20.0
+WINDOW = 20
+_STEPS = 4  # three, and the look that finds nothing left
+
+
+def serve(
+    datacenters: Datacenters, clusters: Catalogue, known: Collection[str], asked: Collection[str]
+) -> Task:
+    """Serve servers that are said to ask, or to be gone; return those that have to be served again.
+
+    What said so may be forged: a server is given something only when it confirms that it waits, in its answer
+    to a job; it is forgotten only when the master has no accepted key of it.
+    """
+    here = [server for server in asked if server in known]
+    gone = [server for server in asked if server not in known]
+    tasks: list[Callable[[], Task]] = [
+        *(lambda server=server: _admit(datacenters, clusters, server) for server in here),
+        *(lambda server=server: _forgotten(datacenters, server) for server in gone),
+    ]
+    outcomes = yield AllOf(tasks, WINDOW)
+    again = []
+    for server, outcome in zip([*here, *gone], outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            log.error("Consul on %s: %s", server, outcome)
+        elif outcome:
+            log.warning("Consul on %s: %s; it is tried again", server, outcome)
+            again.append(server)
+    return again
+
+
+def forget(datacenters: Datacenters, server: str) -> Task:
+    """Forget a server in every datacenter; return what there was of it, and why some could not be asked."""
+    found: dict[str, list[str]] = {}
+    errors: dict[str, str] = {}
+    for name, datacenter in datacenters.usable.items():
+        if datacenter.consul is None:
+            continue
+        arguments = {"server": server, "datacenter": name}
+        answer = yield from _through_consul_server(datacenter.consul.servers, "k8s_consul.forget", arguments)
+        if answer.ok:
+            found[name] = answer.value
+        else:
+            errors[name] = answer.error
+    return found, errors
+
+
+def rotate_gossip_key(datacenters: Datacenters) -> Task:
+    """Change the gossip key of all datacenters to the one in the pillars of their Consul servers.
+
+    Returns the steps that were taken, and why it went no further; it goes on from what it finds.
+    """
+    taken: list[str] = []
+    for _ in range(_STEPS):
+        looks, silent = yield from _look_at_gossip(datacenters)
+        if said := decision.refusals(looks, silent):
+            return taken, said
+        step = decision.step(looks)
+        if not step:
+            return taken, []
+        if taken and step == taken[-1]:
+            return taken, [f"`{step}` did not reach every member — see Consul's log, then run this again"]
+        for name, datacenter in datacenters.usable.items():
+            if datacenter.consul:
+                arguments = {"step": step, "datacenter": name}
+                answer = yield from _through_consul_server(
+                    datacenter.consul.servers, "k8s_consul.change_gossip_key", arguments
+                )
+                if not answer.ok:
+                    return taken, [f"{name}: {step}: {answer.error}"]
+        taken.append(step)
+    return taken, ["it does not come to an end — see Consul's log, then run this again"]
+
+
+def _look_at_gossip(datacenters: Datacenters) -> Task:
+    calls = [
+        Call(server, "k8s_consul.gossip", {"datacenter": name}, TIMEOUT)
+        for name, datacenter in datacenters.usable.items()
+        for server in (datacenter.consul.servers if datacenter.consul else ())
+    ]
+    answers: list[Answer] = yield calls
+    looks = {answer.server: answer.value for answer in answers if answer.ok}
+    return looks, {answer.server: answer.error for answer in answers if not answer.ok}
+
+
+def _admit(datacenters: Datacenters, clusters: Catalogue, server: str) -> Task:
+    """Have the credentials of a server made, and hand them over; return why it has to be tried again."""
+    waiting: Answer = yield Call(server, "k8s_consul.waiting", {}, TIMEOUT)
+    if not (waiting.ok and waiting.value):
+        log.info("%s waits for nothing of Consul: %s", server, waiting.error or "it says so itself")
+        return ""
+    place = datacenters.place(server)
+    if place is None or place.datacenter.consul is None:
+        log.warning(
+            "%s asks for Consul, and is refused: no datacenter in %s with Consul names it",
+            server,
+            datacenters.directory,
+        )
+        return ""
+    minted = yield from _mint(place, _membership(clusters, server), server, waiting.value)
+    if not minted.ok:
+        return f"no Consul server makes its token: {minted.error}"
+    accepted: Answer = yield Call(server, "k8s_consul.accept", {"box": minted.value}, TIMEOUT)
+    if not accepted.ok:
+        return f"it does not take its credentials: {accepted.error}"
+    log.info("%s has its credentials for Consul in %s", server, place.datacenter.name)
+    return ""
+
+
+def _mint(place: Place, membership: Membership | None, server: str, public: str) -> Task:
+    datacenter = place.datacenter
+    arguments = {
+        "server": server,
+        "datacenter": datacenter.name,
+        "services": service_names(datacenter, server, membership),
+        "public": public,
+    }
+    servers = datacenter.consul.servers if datacenter.consul else {}
+    answer = yield from _through_consul_server(servers, "k8s_consul.mint", arguments)
+    return answer
+
+
+def _through_consul_server(servers: Collection[str], function: str, arguments: Mapping[str, Any]) -> Task:
+    """Call a function on a Consul server, on the next one where one cannot; none is special."""
+    answer: Answer | None = None
+    for server in random.sample(sorted(servers), len(servers)):
+        answer = yield Call(server, function, arguments, TIMEOUT)
+        if answer.ok:
+            break
+    return answer
+
+
+def _membership(clusters: Catalogue, server: str) -> Membership | None:
+    place = clusters.assignment(server)
+    return Membership(place.cluster, place.role, place.pool) if place else None
+
+
+def _forgotten(datacenters: Datacenters, server: str) -> Task:
+    found, errors = yield from forget(datacenters, server)
+    if any(found.values()):
+        log.info("%s is gone and forgotten in Consul: %s", server, found)
+    return "; ".join(f"{name}: {error}" for name, error in errors.items())

@@ -1,0 +1,64 @@
+"""How an agent gets its credentials: made on a Consul server for this one server, and sealed to its key."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from k8s_lifecycle.cluster import key_pair, sealing
+from k8s_lifecycle.discovery import acl, gossip, store
+from k8s_lifecycle.discovery.agent import Agent
+from k8s_lifecycle.discovery.files import Access
+from k8s_lifecycle.errors import HostError
+from k8s_lifecycle.server import durable
+
+NAME = "consul-admission"
+PURPOSE = "k8s-lifecycle consul v1"
+ROLE = "agent"
+TTL = 300
+
+
+@dataclass(frozen=True)
+class Applicant:
+    """The server that asks, what it may register, and the key that its credentials are sealed to."""
+
+    datacenter: str
+    server: str
+    services: tuple[str, ...]
+    public: str
+
+
+def request(datacenter: str, directory: Path = key_pair.DIRECTORY) -> None:
+    """Make the key pair that the credentials are to be sealed to."""
+    durable.write(directory / f"{NAME}.public", key_pair.make(NAME, datacenter, directory))
+
+
+def requested(directory: Path = key_pair.DIRECTORY) -> str | None:
+    """Return the public half of the key pair; None where this server asks for nothing."""
+    if not (directory / f"{NAME}.key").exists():
+        return None
+    return (directory / f"{NAME}.public").read_text(encoding="ascii")
+
+
+def mint(agent: Agent, access: Access, applicant: Applicant) -> str:
+    """Return the box with the credentials of a server. agent: with the management token."""
+    if not acl.catalogue_is_open(agent):
+        raise HostError("the ACLs are not set up yet: highstate does it on the Consul servers")
+    token = acl.grant(agent, applicant.datacenter, applicant.server, applicant.services)
+    key = gossip.used() or access.gossip_key
+    credentials = store.Credentials(token, key, access.authority, list(applicant.services))
+    expires = int(time.time()) + TTL
+    label = sealing.Label(applicant.server, applicant.datacenter, ROLE, expires, PURPOSE)
+    return sealing.seal(json.dumps(asdict(credentials)).encode(), applicant.public, label)
+
+
+def accept(
+    box: str, server: str, directory: Path = key_pair.DIRECTORY, kept: Path = store.DIRECTORY
+) -> store.Credentials:
+    """Keep the credentials in a box, which opens once."""
+    message = key_pair.open_box(NAME, box, server, PURPOSE, directory)
+    credentials = store.Credentials(**json.loads(message))
+    store.keep(credentials, kept)
+    return credentials

@@ -1,0 +1,173 @@
+"""Consul's own configuration: what an agent is told, in its version's form, and what it registers.
+
+Forms: https://developer.hashicorp.com/consul/docs/reference/agent/configuration-file
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from k8s_lifecycle.model.datacenter import Check, Consul, Datacenter
+from k8s_lifecycle.model.settings import names
+
+CONFIG = "/etc/consul.d"
+DATA = "/var/lib/consul"
+AUTHORITY, CERTIFICATE, KEY = (f"{CONFIG}/tls/{name}.pem" for name in ("authority", "server", "server-key"))
+HTTP_PORT, DNS_PORT = 8500, 8600
+
+NODE_EXPORTER, KUBERNETES = "node-exporter", "kubernetes"
+OWN_SERVICES = ("consul", NODE_EXPORTER, KUBERNETES)
+KUBELET_PORT, KUBELET_HEALTH = 10250, "http://127.0.0.1:10248/healthz"
+NODE_ROLES = ("control-plane", "worker")
+
+# Who has no token may look up nodes and services, and nothing else: that is what DNS answers with, and what
+# other datacenters ask, whose tokens are worth nothing here.
+CATALOGUE_POLICY = "k8s-lifecycle-catalogue"
+CATALOGUE_RULES = 'node_prefix "" { policy = "read" }\nservice_prefix "" { policy = "read" }\n'
+
+# What the management token is called in a Consul server's configuration, since 1.11 and before.
+MANAGEMENT = ("initial_management", "master")
+
+_NAMESPACE = uuid.UUID("5b1f4a0e-5d0c-4b43-9d5b-8d3c6a6d1b0f")
+_TLS_SECTION = (1, 12, 0)
+_INITIAL_MANAGEMENT = (1, 11, 0)
+_GRPC_TLS = (1, 14, 0)
+
+
+@dataclass(frozen=True)
+class Membership:
+    """A server's place in a cluster: `cluster`, `role` and `pool`, as the pillar `k8s` has them."""
+
+    cluster: str
+    role: str
+    pool: str | None
+
+
+def agent(
+    datacenter: Datacenter, server: str, address: str, peers: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Return an agent's configuration but for its secrets and services.
+
+    address: the one that other servers reach. peers: the Consul servers of the other datacenters.
+    """
+    consul = _consul(datacenter)
+    is_server = server in consul.servers
+    others = [other for name, other in consul.servers.items() if name != server]
+    return {
+        "datacenter": datacenter.name,
+        "node_name": server,
+        # With another one, a server that comes back with an empty disk would find its name taken.
+        "node_id": _id(f"node/{datacenter.name}/{server}"),
+        "data_dir": DATA,
+        "bind_addr": address,
+        "client_addr": "127.0.0.1",
+        "ports": {"grpc": -1, **({"grpc_tls": -1} if consul.version >= _GRPC_TLS else {})},
+        "retry_join": others,
+        "acl": {"enabled": True, "default_policy": "deny", "down_policy": "extend-cache"},
+        "disable_update_check": True,
+        # A server that reboots is missing until it is back; it is forgotten only when somebody says so.
+        "leave_on_terminate": False,
+        "skip_leave_on_interrupt": True,
+        **_tls(consul.version, is_server),
+        **(_server(consul, peers) if is_server else {"auto_encrypt": {"tls": True}}),
+    }
+
+
+def secrets(
+    consul: Consul, gossip_key: str, agent_token: str, management_token: str | None
+) -> dict[str, Any]:
+    """Return the secret part of an agent's configuration; only Consul servers have a management token."""
+    since, before = MANAGEMENT
+    first = since if consul.version >= _INITIAL_MANAGEMENT else before
+    tokens = {"agent": agent_token, **({first: management_token} if management_token else {})}
+    return {"encrypt": gossip_key, "acl": {"tokens": tokens}}
+
+
+def services(datacenter: Datacenter, server: str, membership: Membership | None) -> list[dict[str, Any]]:
+    """Return the service definitions of a server, without the token that registers them."""
+    found = [_node_exporter(datacenter)]
+    if membership and membership.role in NODE_ROLES:
+        found.append(_kubernetes(membership))
+    for name, service in sorted(_consul(datacenter).services.items()):
+        if names(service.servers, server):
+            found.append(_definition(name, service.port, service.tags, _check(service.check)))
+    return found
+
+
+def service_names(datacenter: Datacenter, server: str, membership: Membership | None) -> list[str]:
+    """Return the services that a server may register: by its minion id, nothing it says of itself."""
+    return [definition["name"] for definition in services(datacenter, server, membership)]
+
+
+def accessor(datacenter: str, server: str) -> str:
+    """Return the public id of a server's token: always the same, so that a server has one token only."""
+    return _id(f"token/{datacenter}/{server}")
+
+
+def token(datacenter: str, server: str, service_names: Sequence[str]) -> dict[str, Any]:
+    """Return a server's token as the ACL system has it: it may register this node and these services."""
+    return {
+        "AccessorID": accessor(datacenter, server),
+        "Description": f"k8s-lifecycle: the agent on {server}",
+        "Local": True,
+        "NodeIdentities": [{"NodeName": server, "Datacenter": datacenter}],
+        "ServiceIdentities": [{"ServiceName": name} for name in service_names],
+    }
+
+
+def _id(name: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def _consul(datacenter: Datacenter) -> Consul:
+    if datacenter.consul is None:
+        raise ValueError(f"{datacenter.name}.yaml has no `consul`")
+    return datacenter.consul
+
+
+def _server(consul: Consul, peers: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    return {
+        "server": True,
+        "bootstrap_expect": len(consul.servers),
+        "retry_join_wan": [address for _, addresses in sorted(peers.items()) for address in addresses],
+        # Agents get their certificates from the servers, against their ACL token.
+        "auto_encrypt": {"allow_tls": True},
+        "connect": {"enabled": True},
+    }
+
+
+def _tls(version: tuple[int, int, int], is_server: bool) -> dict[str, Any]:
+    """Only who shows a certificate gets in, and only who shows a Consul server's is taken for one."""
+    own = {"cert_file": CERTIFICATE, "key_file": KEY} if is_server else {}
+    if version < _TLS_SECTION:
+        checks = {"verify_incoming_rpc": True, "verify_outgoing": True, "verify_server_hostname": True}
+        return {"ca_file": AUTHORITY, **own, **checks}
+    rpc = {"verify_incoming": True, "verify_server_hostname": True}
+    return {"tls": {"defaults": {"ca_file": AUTHORITY, "verify_outgoing": True, **own}, "internal_rpc": rpc}}
+
+
+def _node_exporter(datacenter: Datacenter) -> dict[str, Any]:
+    exporter = datacenter.monitoring.node_exporter
+    # Behind TLS and a password it is only seen that it listens.
+    where = f"127.0.0.1:{exporter.port}"
+    check = {"tcp": where} if exporter.tls else {"http": f"http://{where}/"}
+    return _definition(NODE_EXPORTER, exporter.port, (), {**check, "interval": "15s", "timeout": "5s"})
+
+
+def _kubernetes(membership: Membership) -> dict[str, Any]:
+    tags = [membership.role, membership.cluster, *([membership.pool] if membership.pool else [])]
+    check = {"http": KUBELET_HEALTH, "interval": "15s", "timeout": "5s"}
+    return _definition(KUBERNETES, KUBELET_PORT, tags, check)
+
+
+def _definition(name: str, port: int, tags: Sequence[str], check: Mapping[str, Any]) -> dict[str, Any]:
+    named = {"id": f"{name}-check", "name": f"{name} is well", **check}
+    return {"id": name, "name": name, "port": port, "tags": list(tags), "checks": [named]}
+
+
+def _check(check: Check) -> dict[str, Any]:
+    asked = {"http": check.http} if check.http else {"tcp": check.tcp}
+    return {**asked, "interval": f"{check.interval}s", "timeout": f"{check.timeout}s"}

@@ -1,0 +1,35 @@
+"""Writes docs/datacenter-reference.md: python -m k8s_lifecycle.model.datacenter_reference."""
+
+from k8s_lifecycle.model.datacenter import Datacenter
+from k8s_lifecycle.model.reference import chapters, table
+from k8s_lifecycle.model.schema import rows
+from k8s_lifecycle.model.secrets import ConsulSecrets, NodeExporterSecrets
+
+_HEAD = """\
+# Datacenter reference
+
+One YAML file per datacenter in the directory of the external pillar `k8s_datacenters`, named after it. The
+whole file is checked before anything is done with it; `salt-run k8s.validate` checks it by hand.
+[pillar/datacenters](../pillar/datacenters) has complete examples.
+
+`NAME` stands for a name of your choice, `[]` for each item of a list. Keys without a default are required.
+
+This page is generated from the code: `make docs`.
+"""
+_SECRETS = """\
+## Secrets
+
+What only some servers may know is in the pillar `k8s_secrets`, which an ordinary pillar SLS gives by minion
+id: `k8s_secrets.consul` to Consul servers, `k8s_secrets.node_exporter` to each server. No message shows one.
+"""
+
+
+def page() -> str:
+    """Return the reference page."""
+    consul = ("### k8s_secrets.consul", "", *table(list(rows(ConsulSecrets))), "")
+    exporter = ("### k8s_secrets.node_exporter", "", *table(list(rows(NodeExporterSecrets))), "")
+    return "\n".join([_HEAD, *chapters(Datacenter, "The datacenter"), _SECRETS, *consul, *exporter])
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,191 @@
+"""The datacenters of a site: reading their files, checking them, finding the one that a server is in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from k8s_lifecycle.model.claims import Claim, conflicts
+from k8s_lifecycle.model.consul import OWN_SERVICES
+from k8s_lifecycle.model.datacenter import Datacenter
+from k8s_lifecycle.model.documents import check_name, read_yaml
+from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, shown
+from k8s_lifecycle.model.spec import InvalidSpecError
+
+OLDEST_CONSUL = (1, 8, 1)  # the first with node identities
+CONSUL_SERVERS = (1, 3, 5)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of a server: its datacenter, and the Consul servers of all others, by datacenter."""
+
+    datacenter: Datacenter
+    peers: Mapping[str, list[str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for the pillar; `Place.from_dict` reads it back."""
+        peers = {name: list(addresses) for name, addresses in self.peers.items()}
+        return {"name": self.datacenter.name, "spec": self.datacenter.to_dict(), "peers": peers}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Place:
+        """Return the place that `to_dict` gave; raise InvalidSpecError if it is none."""
+        return cls(from_dict(data["spec"]), data["peers"])
+
+
+@dataclass(frozen=True)
+class Datacenters:
+    """All datacenters of a site: those that can be used, and why others cannot."""
+
+    directory: Path
+    usable: Mapping[str, Datacenter] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    broken: Mapping[str, Datacenter] = field(default_factory=dict)
+
+    def place(self, server: str) -> Place | None:
+        """Return the place of a server by its minion id."""
+        found = next((one for one in self.usable.values() if one.has(server)), None)
+        if found is None:
+            return None
+        peers = {
+            name: list(one.consul.servers.values())
+            for name, one in self.usable.items()
+            if one.consul and name != found.name
+        }
+        return Place(found, peers)
+
+    def problems_for(self, server: str) -> list[Problem]:
+        """Return what is wrong with the datacenters that name a server and cannot be used."""
+        concerned = [name for name, one in self.broken.items() if one.has(server)]
+        return [problem for problem in self.problems if set(concerned) & set(problem.clusters)]
+
+
+def from_dict(mapping: Mapping[str, Any]) -> Datacenter:
+    """Return the datacenter that `Datacenter.to_dict` gave; raise InvalidSpecError if it is none."""
+    found, reader = _draft(str(mapping.get("name")), mapping)
+    if reader.problems:
+        raise InvalidSpecError(reader.problems)
+    return found
+
+
+def load(directory: str | Path) -> Datacenters:
+    """Return the datacenters of a directory with one YAML file each, read again when a file changed."""
+    states = [(file, file.stat()) for file in sorted(Path(directory).glob("*.y*ml"))]
+    return _load(Path(directory), tuple((file, state.st_mtime_ns, state.st_size) for file, state in states))
+
+
+@lru_cache(maxsize=8)
+def _load(directory: Path, files: tuple[tuple[Path, int, int], ...]) -> Datacenters:
+    drafts: dict[str, tuple[Datacenter, Reader]] = {}
+    problems: list[Problem] = []
+    if not directory.is_dir():
+        wrong = Problem(str(directory), "is not a directory", "write the one with the datacenters' files")
+        problems.append(wrong)
+    for file, *_ in files:
+        mapping, mistakes = read_yaml(file)
+        problems += mistakes
+        if not mistakes:
+            drafts[file.stem] = _draft(file.stem, mapping)
+    for name, (_, reader) in drafts.items():
+        problems += [problem.within(name) for problem in reader.problems]
+    problems += _clashes(drafts)
+    bad = {name for problem in problems for name in problem.clusters}
+    return Datacenters(
+        directory,
+        {name: found for name, (found, _) in drafts.items() if name not in bad},
+        problems,
+        {
+            name: found
+            for name, (found, reader) in drafts.items()
+            if name in bad and reader.is_sound("servers")
+        },
+    )
+
+
+def _draft(name: str, mapping: Any) -> tuple[Datacenter, Reader]:
+    """Return a datacenter in which what is wrong is BROKEN, and the reader that knows why."""
+    reader = Reader()
+    if isinstance(mapping, Mapping):
+        check_name(reader, name, mapping.get("name", name))
+        mapping = {**mapping, "name": name}
+    found = reader.section(Datacenter, "", mapping)
+    if found is not BROKEN and not reader.problems:
+        for problem in _problems(found):
+            reader.report(problem)
+    return found, reader
+
+
+def _problems(found: Datacenter) -> Iterator[Problem]:
+    exporter = found.monitoring.node_exporter
+    if exporter.basic_auth and not exporter.tls:
+        yield Problem(
+            "monitoring.node_exporter.basic_auth",
+            "without TLS the password would be sent in clear",
+            "write tls: true beside it",
+        )
+    if "textfile" in exporter.collectors:
+        yield Problem(
+            "monitoring.node_exporter.collectors", "textfile is always there by itself", "leave it out"
+        )
+    if found.consul:
+        yield from _consul_version(found.consul.package.version, found)
+        yield from _consul_servers(found.consul.servers, found)
+        yield from _services(found)
+
+
+def _consul_version(written: str, found: Datacenter) -> Iterator[Problem]:
+    path, oldest = "consul.package.version", ".".join(map(str, OLDEST_CONSUL))
+    try:
+        too_old = found.consul is not None and found.consul.version < OLDEST_CONSUL
+    except ValueError:
+        yield Problem(path, f"{shown(written)} has no three numbers", 'write one such as "1.22.1-1"')
+        return
+    if too_old:
+        yield Problem(path, f"{written} is too old: it has no node identities", f"write {oldest} or later")
+
+
+def _consul_servers(servers: Mapping[str, str], found: Datacenter) -> Iterator[Problem]:
+    path = "consul.servers"
+    if len(servers) not in CONSUL_SERVERS:
+        yield Problem(path, f"{len(servers)} servers are named: Consul needs a majority", "name 1, 3 or 5")
+    for server in servers:
+        if not found.has(server):
+            yield Problem(f"{path}.{server}", "is no server of this datacenter", "add it to `servers`")
+    for address, times in Counter(servers.values()).items():
+        if times > 1:
+            yield Problem(path, f"{times} servers have the address {address}", "write one for each")
+
+
+def _services(found: Datacenter) -> Iterator[Problem]:
+    services = found.consul.services if found.consul else {}
+    for name, service in services.items():
+        path = f"consul.services.{name}"
+        if name in OWN_SERVICES:
+            yield Problem(path, "is always there by itself", "use another name")
+        if (service.check.http is None) == (service.check.tcp is None):
+            yield Problem(f"{path}.check", "has not exactly one of http and tcp", "write one of them")
+
+
+def _clashes(drafts: Mapping[str, tuple[Datacenter, Reader]]) -> Iterator[Problem]:
+    sound = {name: found for name, (found, reader) in drafts.items() if reader.is_sound("servers")}
+    claims = [
+        Claim(name, f"servers[{index}]", pattern)
+        for name, found in sound.items()
+        for index, pattern in enumerate(found.servers)
+    ]
+    for claim, rivals in conflicts(claims):
+        if other := [rival for rival in rivals if rival.cluster != claim.cluster]:
+            yield claim.problem(other).within(claim.cluster)
+    seen: dict[str, str] = {}
+    for name, (found, reader) in drafts.items():
+        if reader.problems or not found.consul:
+            continue
+        for server, address in found.consul.servers.items():
+            if (rival := seen.setdefault(address, name)) != name:
+                wrong = f"{address} is also a Consul server's of {rival}"
+                yield Problem(f"consul.servers.{server}", wrong, "write its own").within(name)

@@ -1,0 +1,60 @@
+"""What only some servers may know, in the pillar `k8s_secrets`, which a site gives by minion id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from k8s_lifecycle.model import kinds
+from k8s_lifecycle.model.schema import MapOf, Reader, setting, settings
+from k8s_lifecycle.model.spec import InvalidSpecError
+
+PILLAR = "k8s_secrets"
+
+T = TypeVar("T")
+
+
+@settings
+class ConsulSecrets:
+    """What a Consul server must know. Agents need none of it: theirs is sealed to them."""
+
+    gossip_key: str = setting(
+        kinds.GOSSIP_KEY, "The key of the gossip; one for all datacenters that are joined."
+    )
+    management_token: str = setting(
+        kinds.TOKEN, "The token that may do everything in this datacenter, with which its ACLs begin."
+    )
+    authority: str = setting(
+        kinds.CERTIFICATE, "The certificate of the authority that signs Consul servers, and nothing else."
+    )
+    certificate: str = setting(kinds.CERTIFICATE, "The server's own, for `server.DATACENTER.consul`.")
+    key: str = setting(kinds.PRIVATE_KEY, "The key of that certificate.")
+
+
+@settings
+class NodeExporterSecrets:
+    """What node_exporter shows itself with, and who may ask it."""
+
+    certificate: str | None = setting(kinds.CERTIFICATE, "The server's certificate.", default=None)
+    key: str | None = setting(kinds.PRIVATE_KEY, "The key of that certificate.", default=None)
+    users: Mapping[str, str] = setting(
+        MapOf(kinds.USER, kinds.BCRYPT), "Users, with the bcrypt hashes of their passwords.", default={}
+    )
+
+
+def consul(pillar: Mapping[str, Any]) -> ConsulSecrets:
+    """Return the secrets of a Consul server; raise InvalidSpecError without a secret in its message."""
+    return _read(ConsulSecrets, pillar, "consul")
+
+
+def node_exporter(pillar: Mapping[str, Any]) -> NodeExporterSecrets:
+    """Return the secrets of node_exporter; raise InvalidSpecError without a secret in its message."""
+    return _read(NodeExporterSecrets, pillar, "node_exporter")
+
+
+def _read(cls: type[T], pillar: Mapping[str, Any], name: str) -> T:
+    reader = Reader()
+    found = reader.section(cls, f"pillar {PILLAR}.{name}", (pillar.get(PILLAR) or {}).get(name) or {})
+    if reader.problems:
+        raise InvalidSpecError(reader.problems)
+    return found

@@ -1,0 +1,101 @@
+"""What is measured on a server, laid out for the SLS: node_exporter, the metrics made here, the firewall."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from k8s_lifecycle.model.consul import KUBELET_HEALTH, NODE_ROLES, Membership
+from k8s_lifecycle.model.datacenter import Datacenter, NodeExporter
+from k8s_lifecycle.model.settings import Repository
+from k8s_lifecycle.server import packages
+
+PROGRAM = "/usr/bin/prometheus-node-exporter"
+TEXTFILES = "/var/lib/prometheus/node-exporter"
+WEB_CONFIG = "/etc/prometheus/node-exporter/web.yml"
+KEYRING = "/etc/apt/keyrings/k8s-site.asc"
+HIGHSTATE = "/var/lib/k8s-lifecycle/highstate.json"
+CONTAINERD = "/run/containerd/containerd.sock"
+KUBELET_CONFIG = "/etc/kubernetes/kubelet.conf"
+
+_AGENTS = ("prometheus-node-exporter",)
+_OF_A_NODE = ("containerd", "kubelet")
+_PORTS = ("127.0.0.1:10250",)
+_CONTROL_PLANE_PORTS = ("127.0.0.1:2379", "127.0.0.1:6443", "127.0.0.1:10257", "127.0.0.1:10259")
+# Pods come and go by the thousand: what each of them mounts and plugs in is the kubelet's to tell.
+_NO_MOUNTS = "^/(dev|proc|run|sys|var/lib/(containerd|kubelet/pods))($|/)"
+_NO_DEVICES = "^(cali|lxc|veth).*$"
+_UNITS = "^(chrony|consul|containerd|haproxy|k8s-.+|keepalived|kubelet|salt-minion|ssh)[.](service|timer)$"
+
+
+def repository(datacenter: Datacenter, of_cluster: Repository | None) -> dict[str, str] | None:
+    """Return the apt source of a datacenter's repository; None where the cluster's is the same."""
+    source = datacenter.repository
+    if source is None or (of_cluster and (source.url, source.suite) == (of_cluster.url, of_cluster.suite)):
+        return None
+    return packages.source(source, KEYRING)
+
+
+def desired(datacenter: Datacenter, server: str, membership: Membership | None) -> dict[str, Any]:
+    """Return what the SLS of a server lay out."""
+    exporter = datacenter.monitoring.node_exporter
+    return {
+        "options": options(exporter),
+        "web_config": WEB_CONFIG if exporter.tls else None,
+        "basic_auth": exporter.basic_auth,
+        "textfile": json.dumps(_textfile(datacenter, server, membership), indent=2, sort_keys=True) + "\n",
+        "interval": datacenter.monitoring.interval,
+        "firewall": _firewall(exporter) if exporter.allow_from else None,
+    }
+
+
+def options(exporter: NodeExporter) -> list[str]:
+    """Return node_exporter's options: https://github.com/prometheus/node_exporter"""
+    collectors = sorted({*exporter.collectors, "textfile"})
+    settings = {
+        "filesystem": ("--collector.filesystem.mount-points-exclude", _NO_MOUNTS),
+        "netdev": ("--collector.netdev.device-exclude", _NO_DEVICES),
+        "systemd": ("--collector.systemd.unit-include", _UNITS),
+        "textfile": ("--collector.textfile.directory", TEXTFILES),
+    }
+    return [
+        "--collector.disable-defaults",
+        *(f"--collector.{name}" for name in collectors),
+        *("=".join(settings[name]) for name in collectors if name in settings),
+        f"--web.listen-address=:{exporter.port}",
+        *([f"--web.config.file={WEB_CONFIG}"] if exporter.tls else []),
+    ]
+
+
+def _textfile(datacenter: Datacenter, server: str, membership: Membership | None) -> dict[str, Any]:
+    """Return what the metrics made here look at."""
+    role = membership.role if membership else ""
+    is_node = role in NODE_ROLES
+    ports = (*(_PORTS if is_node else ()), *(_CONTROL_PLANE_PORTS if role == "control-plane" else ()))
+    agents = (*_AGENTS, *(("consul",) if datacenter.consul else ()))
+    return {
+        "certificate_files": list(datacenter.monitoring.certificate_files),
+        "certificate_ports": [*ports, *datacenter.monitoring.certificate_ports],
+        "services": [*agents, *(_OF_A_NODE if is_node else ())],
+        "kubelet": KUBELET_HEALTH if is_node else None,
+        "containerd": CONTAINERD if is_node else None,
+        "node": {"name": server.lower(), "kubeconfig": KUBELET_CONFIG} if is_node else None,
+        "highstate": HIGHSTATE,
+    }
+
+
+def _firewall(exporter: NodeExporter) -> str:
+    """Return a table of our own for nft: nothing in it touches what others have set up."""
+    networks = ", ".join(exporter.allow_from)
+    return (
+        "table inet k8s_monitoring\n"
+        "delete table inet k8s_monitoring\n"
+        "table inet k8s_monitoring {\n"
+        "  chain input {\n"
+        "    type filter hook input priority filter - 5; policy accept;\n"
+        '    iifname "lo" accept\n'
+        f"    tcp dport {exporter.port} ip saddr {{ {networks} }} accept\n"
+        f"    tcp dport {exporter.port} drop\n"
+        "  }\n"
+        "}\n"
+    )

@@ -1,0 +1,195 @@
+"""Who is given credentials for Consul, and who is forgotten: by servers that answer, refuse or are silent."""
+
+import itertools
+
+import pytest
+
+from k8s_lifecycle.action import agents
+from k8s_lifecycle.action.fleet import Answer, Outcome
+from k8s_lifecycle.action.scheduler import Scheduler
+from k8s_lifecycle.model import datacenters
+from k8s_lifecycle.model.spec import Catalogue
+
+SPEC = """
+servers: ["{name}-*"]
+consul:
+  package: {{version: 1.8.7-2}}
+  servers: {{{name}-s-1: 10.1{number}.0.1, {name}-s-2: 10.1{number}.0.2, {name}-s-3: 10.1{number}.0.3}}
+  services: {{redis: {{servers: ["{name}-r-*"], port: 1, check: {{tcp: "127.0.0.1:1"}}}}}}
+"""
+KNOWN = {"dc1-w-1", "dc1-r-1", "web-1", *(f"dc{number}-s-{one}" for number in (1, 2) for one in (1, 2, 3))}
+
+
+class Servers:
+    """A fleet: what each function answers, and what was called."""
+
+    def __init__(self):
+        self.waiting = {"dc1-w-1": "public", "dc1-r-1": "public", "web-1": "public"}
+        self.silent, self.refusing = set(), set()
+        self.called, self.answers = [], []
+        self.tickets = itertools.count()
+
+    def now(self):
+        return 0.0
+
+    def known(self):
+        return frozenset(KNOWN)
+
+    def start(self, calls):
+        tickets = [next(self.tickets) for _ in calls]
+        self.answers += [(ticket, self.answer(call)) for ticket, call in zip(tickets, calls, strict=True)]
+        return tickets
+
+    def next(self, deadline):
+        return self.answers.pop(0) if self.answers else None
+
+    def answer(self, call):
+        self.called.append((call.server, call.function.removeprefix("k8s_consul."), dict(call.arguments)))
+        if call.server in self.silent:
+            return Answer(call.server, Outcome.MISSING, error="its minion has not answered for 30 s")
+        if call.server in self.refusing:
+            return Answer(call.server, Outcome.FAILED, error="no leader")
+        values = {
+            "k8s_consul.waiting": self.waiting.get(call.server),
+            "k8s_consul.mint": "a box",
+            "k8s_consul.accept": True,
+            "k8s_consul.forget": ["token"],
+        }
+        return Answer(call.server, Outcome.OK, values[call.function])
+
+    def calls(self, function):
+        return [(server, arguments) for server, name, arguments in self.called if name == function]
+
+
+@pytest.fixture
+def servers():
+    return Servers()
+
+
+@pytest.fixture
+def serve(servers, tmp_path):
+    """A function that serves servers, and returns those that have to be served again."""
+    for number in (1, 2):
+        name = f"dc{number}"
+        (tmp_path / f"{name}.yaml").write_text(SPEC.format(name=name, number=number))
+    found = datacenters.load(tmp_path)
+    assert found.problems == []
+
+    def call(*asked, known=frozenset(KNOWN)):
+        return Scheduler(servers).run(agents.serve(found, Catalogue(tmp_path), known, asked))
+
+    return call
+
+
+def test_a_server_that_waits_is_given_what_its_id_entitles_it_to(servers, serve):
+    assert serve("dc1-w-1", "dc1-r-1") == []
+    minted = {arguments["server"]: arguments for _, arguments in servers.calls("mint")}
+    assert minted["dc1-w-1"]["services"] == ["node-exporter"]
+    assert minted["dc1-r-1"]["services"] == ["node-exporter", "redis"]
+    assert {server.partition("-s-")[0] for server, _ in servers.calls("mint")} == {"dc1"}
+    assert servers.calls("accept") == [("dc1-w-1", {"box": "a box"}), ("dc1-r-1", {"box": "a box"})]
+
+
+def test_a_server_that_does_not_wait_is_given_nothing(servers, serve):
+    servers.waiting = {}
+    assert serve("dc1-w-1") == []
+    assert servers.calls("mint") == []
+
+
+def test_a_silent_server_is_left_alone_until_it_asks_again(servers, serve):
+    servers.silent = {"dc1-w-1"}
+    assert serve("dc1-w-1") == []
+    assert servers.calls("mint") == []
+
+
+def test_a_server_of_no_datacenter_is_refused(servers, serve, caplog):
+    assert serve("web-1") == []
+    assert servers.calls("mint") == []
+    assert "web-1 asks for Consul, and is refused" in caplog.text
+
+
+def test_any_server_of_consul_will_do(servers, serve):
+    servers.silent, servers.refusing = {"dc1-s-1"}, {"dc1-s-2"}
+    assert serve("dc1-w-1") == []
+    assert servers.calls("accept") == [("dc1-w-1", {"box": "a box"})]
+
+
+def test_it_is_tried_again_while_there_is_none(servers, serve, caplog):
+    servers.refusing = {"dc1-s-1", "dc1-s-2", "dc1-s-3"}
+    assert serve("dc1-w-1") == ["dc1-w-1"]
+    assert servers.calls("accept") == []
+    assert "no leader" in caplog.text
+
+
+def test_a_server_without_a_key_is_forgotten_in_every_datacenter(servers, serve):
+    assert serve("dc1-w-1", known=frozenset(KNOWN - {"dc1-w-1"})) == []
+    assert servers.calls("waiting") == []
+    forgotten = {arguments["datacenter"]: arguments["server"] for _, arguments in servers.calls("forget")}
+    assert forgotten == {"dc1": "dc1-w-1", "dc2": "dc1-w-1"}
+
+
+def test_what_cannot_be_forgotten_yet_is_tried_again(servers, serve):
+    servers.silent = {"dc2-s-1", "dc2-s-2", "dc2-s-3"}
+    assert serve("dc1-w-9", known=frozenset(KNOWN)) == ["dc1-w-9"]
+
+
+class Ring:
+    """The key of each Consul server's datacenter, as `k8s_consul.gossip` tells it."""
+
+    STEPS = ("install", "use", "remove", "")
+    LOOKS = {
+        "install": {"have": 0, "use": 0, "others": True, "wan": "none"},
+        "use": {"have": 3, "use": 0, "others": True, "wan": "has"},
+        "remove": {"have": 3, "use": 3, "others": True, "wan": "uses"},
+        "": {"have": 3, "use": 3, "others": False, "wan": "uses"},
+    }
+
+    def __init__(self, stuck=""):
+        self.at = {"dc1": 0, "dc2": 0}
+        self.stuck = stuck
+
+    def answer(self, call):
+        datacenter = call.arguments["datacenter"]
+        step = self.STEPS[self.at[datacenter]]
+        if call.function == "k8s_consul.gossip":
+            value = {"key": "a", "members": 3, "gone": [], **self.LOOKS[step]}
+            return Answer(call.server, Outcome.OK, value)
+        assert call.arguments["step"] == step
+        self.at[datacenter] += step != self.stuck
+        return Answer(call.server, Outcome.OK, True)
+
+
+@pytest.fixture
+def rotate(servers, serve, tmp_path, monkeypatch):
+    """A function that changes the gossip key on a ring."""
+
+    def call(ring):
+        monkeypatch.setattr(servers, "answer", ring.answer)
+        return Scheduler(servers).run(agents.rotate_gossip_key(datacenters.load(tmp_path)))
+
+    return call
+
+
+def test_the_gossip_key_is_changed_in_all_datacenters_a_step_at_a_time(rotate):
+    ring = Ring()
+    assert rotate(ring) == (["install", "use", "remove"], [])
+    assert rotate(ring) == ([], [])
+
+
+def test_a_step_that_does_not_reach_every_member_ends_it(rotate):
+    ring = Ring(stuck="use")
+    steps, (said,) = rotate(ring)
+    assert steps == ["install", "use"]
+    assert "`use` did not reach every member" in said
+    ring.stuck = ""
+    assert rotate(ring) == (["use", "remove"], [])
+
+
+def test_a_silent_server_of_consul_keeps_the_old_key(servers, serve, tmp_path):
+    servers.silent = {"dc2-s-3"}
+    found = datacenters.load(tmp_path)
+    servers.answer = lambda call, answer=servers.answer: (
+        answer(call) if call.server in servers.silent else Ring().answer(call)
+    )
+    steps, (said,) = Scheduler(servers).run(agents.rotate_gossip_key(found))
+    assert (steps, said) == ([], "dc2-s-3 could not be asked: its minion has not answered for 30 s")

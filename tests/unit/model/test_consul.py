@@ -1,0 +1,127 @@
+"""What Consul is told: in the form of its version, without a secret beside those that belong there."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from k8s_lifecycle.model import consul, datacenters
+from k8s_lifecycle.model.consul import Membership
+
+SPEC = """
+servers: ["dc1-*"]
+consul:
+  package: {version: 1.8.7+dfsg1-2+b3}
+  servers: {dc1-s-1: 10.11.0.1, dc1-s-2: 10.11.0.2, dc1-s-3: 10.11.0.3}
+  services:
+    redis: {servers: ["dc1-r-*"], port: 6379, tags: [cache], check: {tcp: "127.0.0.1:6379", interval: 3}}
+    shop: {servers: [dc1-r-1], port: 80, check: {http: "http://127.0.0.1/health"}}
+"""
+PEERS = {"dc3": ["10.13.0.1"], "dc2": ["10.12.0.1", "10.12.0.2"]}
+NODE = Membership("dc1-prod", "worker", "general")
+
+
+@pytest.fixture(scope="module")
+def datacenter():
+    found = datacenters.from_dict({"name": "dc1", **yaml.safe_load(SPEC)})
+    assert found.consul.version == (1, 8, 7)
+    return found
+
+
+def of_version(datacenter, version):
+    package = replace(datacenter.consul.package, version=version)
+    return replace(datacenter, consul=replace(datacenter.consul, package=package))
+
+
+def test_a_server_of_consul_joins_the_others_and_other_datacenters(datacenter):
+    told = consul.agent(datacenter, "dc1-s-2", "10.11.0.2", PEERS)
+    assert told["server"] is True
+    assert told["bootstrap_expect"] == 3
+    assert told["retry_join"] == ["10.11.0.1", "10.11.0.3"]
+    assert told["retry_join_wan"] == ["10.12.0.1", "10.12.0.2", "10.13.0.1"]
+    assert told["auto_encrypt"] == {"allow_tls": True}
+
+
+def test_an_agent_joins_the_servers_and_asks_for_its_certificate(datacenter):
+    told = consul.agent(datacenter, "dc1-w-1", "10.11.0.21", PEERS)
+    assert told["retry_join"] == ["10.11.0.1", "10.11.0.2", "10.11.0.3"]
+    assert told["auto_encrypt"] == {"tls": True}
+    assert (told["bind_addr"], told["client_addr"]) == ("10.11.0.21", "127.0.0.1")
+    assert not {"server", "retry_join_wan", "cert_file", "connect"} & set(told)
+
+
+def test_every_form_denies_what_is_not_allowed_and_verifies_both_sides(datacenter):
+    for version in ("1.8.7-2", "1.12.0-1", "1.22.1-1"):
+        told = consul.agent(of_version(datacenter, version), "dc1-s-1", "10.11.0.1", {})
+        assert told["acl"]["enabled"] is True
+        assert told["acl"]["default_policy"] == "deny"
+        text = json.dumps(told)
+        assert '"verify_server_hostname": true' in text
+        assert '"verify_outgoing": true' in text
+        assert '"verify_incoming": true' in text or '"verify_incoming_rpc": true' in text
+
+
+def test_tls_has_the_form_of_the_version(datacenter):
+    old = consul.agent(datacenter, "dc1-s-1", "10.11.0.1", {})
+    assert old["ca_file"] == consul.AUTHORITY
+    assert old["cert_file"] == consul.CERTIFICATE
+    assert "tls" not in old
+    new = consul.agent(of_version(datacenter, "1.22.1-1"), "dc1-s-1", "10.11.0.1", {})
+    assert new["tls"]["defaults"] == {
+        "ca_file": consul.AUTHORITY,
+        "cert_file": consul.CERTIFICATE,
+        "key_file": consul.KEY,
+        "verify_outgoing": True,
+    }
+    assert new["tls"]["internal_rpc"] == {"verify_incoming": True, "verify_server_hostname": True}
+    assert "ca_file" not in new
+    assert new["ports"] == {"grpc": -1, "grpc_tls": -1}
+
+
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [("1.8.7-2", "master"), ("1.11.0-1", "initial_management"), ("1.22.1-1", "initial_management")],
+)
+def test_only_a_server_of_consul_has_the_management_token(datacenter, version, name):
+    wanted = of_version(datacenter, version).consul
+    told = consul.secrets(wanted, "key", "own", "management")
+    assert told == {"encrypt": "key", "acl": {"tokens": {"agent": "own", name: "management"}}}
+    assert consul.secrets(wanted, "key", "own", None)["acl"] == {"tokens": {"agent": "own"}}
+
+
+def test_a_server_registers_what_its_id_and_its_place_in_a_cluster_say(datacenter):
+    names = consul.service_names
+    assert names(datacenter, "dc1-x-1", None) == ["node-exporter"]
+    assert names(datacenter, "dc1-w-1", NODE) == ["node-exporter", "kubernetes"]
+    assert names(datacenter, "dc1-r-1", None) == ["node-exporter", "redis", "shop"]
+    assert names(datacenter, "dc1-s-9", Membership("dc1-prod", "spare", None)) == ["node-exporter"]
+
+
+def test_a_service_has_its_check(datacenter):
+    found = {one["name"]: one for one in consul.services(datacenter, "dc1-r-1", NODE)}
+    assert found["redis"]["tags"] == ["cache"]
+    (check,) = found["redis"]["checks"]
+    assert (check["tcp"], check["interval"], check["timeout"]) == ("127.0.0.1:6379", "3s", "5s")
+    assert found["shop"]["checks"][0]["http"] == "http://127.0.0.1/health"
+    assert found["kubernetes"]["tags"] == ["worker", "dc1-prod", "general"]
+    assert found["kubernetes"]["checks"][0]["http"] == "http://127.0.0.1:10248/healthz"
+
+
+def test_node_exporter_behind_tls_is_only_seen_to_listen(datacenter):
+    (plain,) = consul.services(datacenter, "dc1-x", None)[0]["checks"]
+    assert plain["http"] == "http://127.0.0.1:9100/"
+    exporter = replace(datacenter.monitoring.node_exporter, tls=True)
+    hidden = replace(datacenter, monitoring=replace(datacenter.monitoring, node_exporter=exporter))
+    (check,) = consul.services(hidden, "dc1-x", None)[0]["checks"]
+    assert check["tcp"] == "127.0.0.1:9100"
+
+
+def test_a_token_is_for_one_node_and_has_a_name_of_its_own():
+    token = consul.token("dc1", "dc1-w-1", ["node-exporter"])
+    assert token["NodeIdentities"] == [{"NodeName": "dc1-w-1", "Datacenter": "dc1"}]
+    assert token["ServiceIdentities"] == [{"ServiceName": "node-exporter"}]
+    assert token["Local"] is True
+    others = {consul.accessor("dc1", "dc1-w-2"), consul.accessor("dc2", "dc1-w-1")}
+    assert token["AccessorID"] not in others
+    assert token["AccessorID"] == consul.accessor("dc1", "dc1-w-1")

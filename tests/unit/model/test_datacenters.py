@@ -1,0 +1,207 @@
+"""Datacenters: every mistake once with its place and remedy, who is in which, and no secret is shown."""
+
+import copy
+
+import pytest
+import yaml
+
+from k8s_lifecycle.model import datacenters, secrets
+from k8s_lifecycle.model.spec import InvalidSpecError
+
+SOUND = {
+    "servers": ["dc1-*"],
+    "monitoring": {"node_exporter": {"tls": True, "basic_auth": True}},
+    "consul": {
+        "package": {"version": "1.8.7+dfsg1-2+b3"},
+        "servers": {"dc1-s-1": "10.11.0.1", "dc1-s-2": "10.11.0.2", "dc1-s-3": "10.11.0.3"},
+        "services": {"redis": {"servers": ["dc1-r-*"], "port": 6379, "check": {"tcp": "127.0.0.1:6379"}}},
+    },
+}
+OTHER = {
+    "servers": ["dc2-*"],
+    "consul": {"package": {"version": "1.22.1-1"}, "servers": {"dc2-s-1": "10.12.0.1"}},
+}
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+SECRETS = {
+    "gossip_key": "A" * 43 + "=",
+    "management_token": "0f0e0d0c-0000-4000-8000-000000000000",
+    "authority": CERTIFICATE,
+    "certificate": CERTIFICATE,
+    "key": KEY,
+}
+BCRYPT = "$2y$12$" + "a" * 53
+
+
+@pytest.fixture
+def load(tmp_path):
+    """A function that loads sound datacenters with values at dotted paths of dc1 set, or removed by None."""
+
+    def loaded(other=OTHER, **values):
+        spec = copy.deepcopy(SOUND)
+        for path, value in values.items():
+            *parents, last = path.split(".")
+            place = spec
+            for key in parents:
+                place = place.setdefault(key, {})
+            if value is None:
+                del place[last]
+            else:
+                place[last] = value
+        (tmp_path / "dc1.yaml").write_text(yaml.safe_dump(spec))
+        if other:
+            (tmp_path / "dc2.yaml").write_text(yaml.safe_dump(other))
+        return datacenters.load(tmp_path)
+
+    return loaded
+
+
+MISTAKES = [
+    ({"name": "dc9"}, "name", "'dc9' is not the name of the file", "write dc1, or leave it out"),
+    ({"servers": []}, "servers", "the list is empty", "write a list of minion globs, at least 1"),
+    ({"monitring": {}}, "monitring", "unknown key", "did you mean 'monitoring'?"),
+    (
+        {"monitoring.node_exporter.tls": False},
+        "monitoring.node_exporter.basic_auth",
+        "without TLS the password would be sent in clear",
+        "write tls: true beside it",
+    ),
+    (
+        {"monitoring.node_exporter.collectors": ["cpu", "textfile"]},
+        "monitoring.node_exporter.collectors",
+        "textfile is always there by itself",
+        "leave it out",
+    ),
+    (
+        {"monitoring.node_exporter.collectors": ["--web.listen"]},
+        "monitoring.node_exporter.collectors[0]",
+        "'--web.listen' is not a collector of node_exporter",
+        "write a collector of node_exporter such as filesystem",
+    ),
+    (
+        {"monitoring.node_exporter.allow_from": ["10.11.0.5"]},
+        "monitoring.node_exporter.allow_from[0]",
+        "'10.11.0.5' is not the first address of a network; its network is 10.11.0.5/32",
+        "write a network such as 10.244.0.0/16",
+    ),
+    (
+        {"monitoring.certificate_ports": ["6443"]},
+        "monitoring.certificate_ports[0]",
+        "'6443' is not a network address",
+        "write a network address such as 127.0.0.1:6443 (host and port)",
+    ),
+    (
+        {"consul.package.version": "1.7.4-1"},
+        "consul.package.version",
+        "1.7.4-1 is too old: it has no node identities",
+        "write 1.8.1 or later",
+    ),
+    (
+        {"consul.package.version": "2-1"},
+        "consul.package.version",
+        "'2-1' has no three numbers",
+        'write one such as "1.22.1-1"',
+    ),
+    (
+        {"consul.servers": {"dc1-s-1": "10.11.0.1", "dc1-s-2": "10.11.0.2"}},
+        "consul.servers",
+        "2 servers are named: Consul needs a majority",
+        "name 1, 3 or 5",
+    ),
+    (
+        {"consul.servers": {"web-1": "10.11.0.1"}},
+        "consul.servers.web-1",
+        "is no server of this datacenter",
+        "add it to `servers`",
+    ),
+    (
+        {"consul.servers.dc1-s-3": "10.11.0.2"},
+        "consul.servers",
+        "2 servers have the address 10.11.0.2",
+        "write one for each",
+    ),
+    (
+        {"consul.servers.dc1-s-3": "10.12.0.1"},
+        None,
+        "10.12.0.1 is also a Consul server's of dc1",
+        "write its own",
+    ),
+    (
+        {"consul.services.node-exporter": SOUND["consul"]["services"]["redis"]},
+        "consul.services.node-exporter",
+        "is always there by itself",
+        "use another name",
+    ),
+    (
+        {"consul.services.redis.check": {"http": "http://127.0.0.1/", "tcp": "127.0.0.1:1"}},
+        "consul.services.redis.check",
+        "has not exactly one of http and tcp",
+        "write one of them",
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "path", "wrong", "remedy"), MISTAKES)
+def test_one_mistake_gives_one_message(load, values, path, wrong, remedy):
+    (problem,) = load(**values).problems
+    where = f"dc1.yaml: {path}" if path else "dc2.yaml: consul.servers.dc2-s-1"
+    assert (problem.path, problem.wrong, problem.remedy) == (where, wrong, remedy)
+
+
+def test_a_server_is_in_one_datacenter_only(load):
+    (problem,) = load(other={**OTHER, "servers": ["dc2-*", "dc1-w-*"]}).problems
+    assert "can name the same servers as" in problem.wrong
+
+
+def test_the_place_of_a_server_follows_from_its_id_and_survives_the_pillar(load):
+    found = load()
+    assert found.problems == []
+    place = found.place("dc1-w-1")
+    assert place.datacenter.name == "dc1"
+    assert place.peers == {"dc2": ["10.12.0.1"]}
+    assert datacenters.Place.from_dict(place.to_dict()) == place
+    assert found.place("web-1") is None
+
+
+def test_only_servers_of_a_broken_datacenter_are_told(load):
+    found = load(**{"consul.servers": {}})
+    assert found.place("dc1-w-1") is None
+    (problem,) = found.problems_for("dc1-w-1")
+    assert problem.path == "dc1.yaml: consul.servers"
+    assert found.problems_for("dc2-w-1") == []
+    assert found.place("dc2-w-1").peers == {}
+
+
+def test_a_directory_that_is_not_there_is_told(tmp_path):
+    (problem,) = datacenters.load(tmp_path / "nothing").problems
+    assert problem.wrong == "is not a directory"
+
+
+def test_secrets_are_read():
+    found = secrets.consul({"k8s_secrets": {"consul": SECRETS}})
+    assert found.key == KEY
+    exporter = secrets.node_exporter({"k8s_secrets": {"node_exporter": {"users": {"prometheus": BCRYPT}}}})
+    assert exporter.users == {"prometheus": BCRYPT}
+    assert secrets.node_exporter({}).users == {}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_what_is_wrong_with_a_secret_is_told_and_the_secret_is_not(name):
+    with pytest.raises(InvalidSpecError) as wrong:
+        secrets.consul({"k8s_secrets": {"consul": {**SECRETS, name: "hunter2"}}})
+    (problem,) = wrong.value.problems
+    assert problem.path == f"pillar k8s_secrets.consul.{name}"
+    assert "hunter2" not in str(problem)
+
+
+def test_a_password_in_the_place_of_its_hash_is_not_shown():
+    with pytest.raises(InvalidSpecError) as wrong:
+        secrets.node_exporter({"k8s_secrets": {"node_exporter": {"users": {"prometheus": "hunter2"}}}})
+    assert "hunter2" not in str(wrong.value)
+    assert "htpasswd" in str(wrong.value)
+
+
+def test_missing_secrets_are_all_named():
+    with pytest.raises(InvalidSpecError) as wrong:
+        secrets.consul({})
+    assert [problem.path.rpartition(".")[2] for problem in wrong.value.problems] == list(SECRETS)

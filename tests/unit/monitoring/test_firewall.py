@@ -1,0 +1,39 @@
+"""The firewall of node_exporter: nft itself loads it in a network of its own, and leaves others alone."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from k8s_lifecycle.model import datacenters
+from k8s_lifecycle.server import monitoring
+
+SCRIPT = """
+nft add table ip site
+nft -f "$1"
+nft -f "$1"
+nft list ruleset
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft, of Debian's nftables"
+)
+def test_it_can_be_loaded_again_and_leaves_other_tables_alone(tmp_path):
+    exporter = {"port": 9111, "allow_from": ["10.11.0.5/32", "10.12.0.0/24"]}
+    mapping = {"name": "dc1", "servers": ["*"], "monitoring": {"node_exporter": exporter}}
+    text = monitoring.desired(datacenters.from_dict(mapping), "w-1", None)["firewall"]
+    rules = tmp_path / "rules.nft"
+    rules.write_text(text)
+    command = ["unshare", "--net", "sh", "-ec", SCRIPT, "sh", rules]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "table ip site" in shown
+    assert shown.count("table inet k8s_monitoring") == 1
+    assert "tcp dport 9111 ip saddr { 10.11.0.5, 10.12.0.0/24 } accept" in shown
+    assert shown.count("tcp dport 9111 drop") == 1
+
+
+def test_without_networks_there_is_none():
+    found = datacenters.from_dict({"name": "dc1", "servers": ["*"]})
+    assert monitoring.desired(found, "w-1", None)["firewall"] is None

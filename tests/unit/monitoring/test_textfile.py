@@ -1,0 +1,353 @@
+"""The metrics made here: the script itself, on real certificates, ports, sockets and an API that answers."""
+
+import base64
+import http.server
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from prometheus_client.parser import text_string_to_metric_families
+
+SCRIPT = Path(__file__).parents[3] / "states/k8s/files/k8s_textfile.py"
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def certificate(name, days, authority=None):
+    """A certificate for a name and 127.0.0.1, with its key: both PEM; signed by an authority or by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    issuer, signer = (authority[2].subject, authority[3]) if authority else (subject, key)
+    address = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=30))
+        .not_valid_after(NOW + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
+        .add_extension(address, critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem, secret, made, key
+
+
+class Server:
+    """One server as the script sees it: files, a systemctl, ports."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.files = folder / "pki"
+        self.files.mkdir()
+        self.target = folder / "textfile" / "k8s.prom"
+        self.target.parent.mkdir()
+        self.configuration = {
+            "certificate_files": [f"{self.files}/*"],
+            "certificate_ports": [],
+            "services": [],
+            "kubelet": None,
+            "containerd": None,
+            "node": None,
+            "highstate": str(folder / "highstate.json"),
+        }
+        self.systemctl("exit 1")
+
+    def systemctl(self, text):
+        path = self.folder / "bin" / "systemctl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    def run(self):
+        """Run the script; return the metrics' values by name and labels, and what it complained of."""
+        path = self.folder / "configuration.json"
+        path.write_text(json.dumps(self.configuration))
+        environment = {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            [sys.executable, "-I", SCRIPT, path, self.target],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return self.read(), done.stderr
+
+    def read(self):
+        return {
+            (sample.name, *sorted(sample.labels.values())): sample.value
+            for family in text_string_to_metric_families(self.target.read_text())
+            for sample in family.samples
+        }
+
+
+@pytest.fixture
+def server(tmp_path):
+    return Server(tmp_path)
+
+
+@pytest.fixture
+def serve():
+    """A function that serves with a certificate on a port of loopback; returns the port."""
+    running = []
+
+    def start(pem, key, folder, answer=b"", status=200):
+        pair = folder / "served.pem"
+        pair.write_bytes(pem + key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.server.asked.append(self.path)
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        listening.asked = []
+        listening.socket = context.wrap_socket(listening.socket, server_side=True)
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        running.append(listening)
+        return listening
+
+    yield start
+    for listening in running:
+        listening.shutdown()
+        listening.server_close()
+
+
+def expires(days):
+    return (NOW + timedelta(days=days)).timestamp()
+
+
+def test_the_first_that_expires_counts_of_several_in_a_file(server):
+    (server.files / "one.crt").write_bytes(certificate("one", 90)[0])
+    (server.files / "bundle.pem").write_bytes(certificate("late", 20)[0] + certificate("soon", 10)[0])
+    pair = certificate("pair", 5)
+    (server.files / "pair.pem").write_bytes(pair[1] + pair[0])
+    found, said = server.run()
+    expiry = "k8s_certificate_file_expiry_timestamp_seconds"
+    assert found[expiry, str(server.files / "one.crt")] == expires(90)
+    assert found[expiry, str(server.files / "bundle.pem")] == expires(10)
+    assert found[expiry, str(server.files / "pair.pem")] == expires(5)
+    assert found["k8s_certificate_file_readable", str(server.files / "one.crt")] == 1
+    assert said == ""
+
+
+def test_a_kubeconfig_tells_of_what_is_inside_it_or_of_nothing(server):
+    inside = base64.b64encode(certificate("admin", 7)[0]).decode()
+    (server.files / "admin.conf").write_text(
+        f"apiVersion: v1\nusers:\n- user: {{client-certificate-data: {inside}}}\n"
+    )
+    (server.files / "kubelet.conf").write_text(
+        "apiVersion: v1\nusers:\n- user: {client-certificate: /x.pem}\n"
+    )
+    found, _ = server.run()
+    files = {key[1] for key in found if key[0].startswith("k8s_certificate_file")}
+    assert files == {str(server.files / "admin.conf")}
+    assert found[
+        "k8s_certificate_file_expiry_timestamp_seconds", str(server.files / "admin.conf")
+    ] == expires(7)
+
+
+def test_a_torn_file_is_told_and_hides_no_other(server):
+    whole = certificate("one", 90)[0]
+    (server.files / "torn.crt").write_bytes(whole[: len(whole) // 2])
+    (server.files / "whole.crt").write_bytes(whole)
+    found, _ = server.run()
+    assert found["k8s_certificate_file_readable", str(server.files / "torn.crt")] == 0
+    assert found["k8s_certificate_file_readable", str(server.files / "whole.crt")] == 1
+    assert found["k8s_textfile_failed", "certificate_files"] == 0
+
+
+def test_what_is_served_is_told_whoever_signed_it(server, serve, tmp_path):
+    port = serve(*certificate("localhost", 3)[:2], tmp_path).server_port
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        closed = nobody.getsockname()[1]
+        server.configuration["certificate_ports"] = [f"127.0.0.1:{port}", f"127.0.0.1:{closed}"]
+        found, _ = server.run()
+    assert found["k8s_certificate_served_expiry_timestamp_seconds", f"127.0.0.1:{port}"] == expires(3)
+    assert found["k8s_certificate_served", f"127.0.0.1:{port}"] == 1
+    assert found["k8s_certificate_served", f"127.0.0.1:{closed}"] == 0
+
+
+def test_services(server):
+    server.configuration["services"] = ["kubelet", "containerd"]
+    server.systemctl('test "$*" = "is-active kubelet containerd" && printf "active\\nfailed\\n"; exit 3')
+    found, _ = server.run()
+    assert found["k8s_service_active", "kubelet"] == 1
+    assert found["k8s_service_active", "containerd"] == 0
+
+
+def test_a_part_that_cannot_be_made_is_told_and_so_is_when_all_could(server):
+    began = time.time()
+    found, _ = server.run()
+    success = found["k8s_textfile_last_success_timestamp_seconds",]
+    assert began <= success <= time.time()
+    server.configuration["services"] = ["kubelet"]
+    server.systemctl("exit 1")
+    (server.files / "one.crt").write_bytes(certificate("one", 90)[0])
+    found, said = server.run()
+    assert found["k8s_textfile_failed", "services"] == 1
+    assert found["k8s_textfile_failed", "certificate_files"] == 0
+    assert found["k8s_certificate_file_readable", str(server.files / "one.crt")] == 1
+    assert found["k8s_textfile_last_success_timestamp_seconds",] == success
+    assert "services: RuntimeError" in said
+
+
+def test_kubelet_and_containerd(server, tmp_path):
+    class Healthy(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == "/healthz" else 500)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    runtime = socket.socket(socket.AF_UNIX)
+    runtime.bind(str(tmp_path / "containerd.sock"))
+    runtime.listen()
+    try:
+        base = f"http://127.0.0.1:{listening.server_port}"
+        server.configuration.update(kubelet=f"{base}/healthz", containerd=str(tmp_path / "containerd.sock"))
+        found, _ = server.run()
+        assert (found["k8s_kubelet_healthy",], found["k8s_containerd_answers",]) == (1, 1)
+        server.configuration.update(kubelet=f"{base}/ill", containerd=str(tmp_path / "nothing.sock"))
+        found, _ = server.run()
+        assert (found["k8s_kubelet_healthy",], found["k8s_containerd_answers",]) == (0, 0)
+    finally:
+        runtime.close()
+        listening.shutdown()
+        listening.server_close()
+
+
+NODE = {
+    "spec": {"unschedulable": True},
+    "status": {
+        "conditions": [
+            {"type": "Ready", "status": "Unknown"},
+            {"type": "DiskPressure", "status": "False"},
+        ]
+    },
+}
+
+
+def kubeconfig(server, authority, port):
+    pem, secret, *_ = certificate("node", 1, authority)
+    own = server.folder / "kubelet-client.pem"
+    own.write_bytes(pem + secret)
+    path = server.folder / "kubelet.conf"
+    data = base64.b64encode(authority[0]).decode()
+    path.write_text(
+        "apiVersion: v1\nclusters:\n- cluster:\n"
+        f"    certificate-authority-data: {data}\n    server: https://localhost:{port}\n"
+        f"users:\n- user:\n    client-certificate: {own}\n    client-key: {own}\n"
+    )
+    server.configuration["node"] = {"name": "dc1-w-1", "kubeconfig": str(path)}
+
+
+def test_what_the_api_says_of_the_node(server, serve, tmp_path):
+    authority = certificate("authority", 100)
+    api = serve(*certificate("localhost", 1, authority)[:2], tmp_path, json.dumps(NODE).encode())
+    kubeconfig(server, authority, api.server_port)
+    found, said = server.run()
+    assert api.asked == ["/api/v1/nodes/dc1-w-1"]
+    assert (found["k8s_node_api_answers",], found["k8s_node_unschedulable",]) == (1, 1)
+    ready = {
+        status: found["k8s_node_condition", *sorted(("Ready", status))]
+        for status in ("true", "false", "unknown")
+    }
+    assert ready == {"true": 0, "false": 0, "unknown": 1}
+    assert found["k8s_node_condition", "DiskPressure", "false"] == 1
+    assert said == ""
+
+
+def test_an_api_of_another_authority_or_that_refuses_does_not_answer(server, serve, tmp_path):
+    authority, other = certificate("authority", 100), certificate("other", 100)
+    for signer, status in ((other, 200), (authority, 403)):
+        api = serve(*certificate("localhost", 1, signer)[:2], tmp_path, json.dumps(NODE).encode(), status)
+        kubeconfig(server, authority, api.server_port)
+        found, said = server.run()
+        assert found["k8s_node_api_answers",] == 0
+        assert "the API does not answer" in said
+        assert not any(key[0] == "k8s_node_condition" for key in found)
+
+
+def test_the_last_highstate(server):
+    path = Path(server.configuration["highstate"])
+    note = {
+        "began": 10.0,
+        "ended": 20.5,
+        "states": 30,
+        "failures": 2,
+        "failed": ["a", "b"],
+        "unfinished": None,
+    }
+    path.write_text(json.dumps(note))
+    found, _ = server.run()
+    assert found["k8s_highstate_ended_timestamp_seconds",] == 20.5
+    assert (found["k8s_highstate_states",], found["k8s_highstate_failures",]) == (30, 2)
+    assert found["k8s_highstate_unfinished_timestamp_seconds",] == 0
+    path.write_text(json.dumps({**note, "ended": None, "unfinished": 7.0}))
+    found, _ = server.run()
+    assert ("k8s_highstate_ended_timestamp_seconds",) not in found
+    assert found["k8s_highstate_unfinished_timestamp_seconds",] == 7
+
+
+def test_the_file_is_whole_at_every_moment(server):
+    server.run()
+    first = server.target.stat()
+    server.run()
+    assert server.target.stat().st_ino != first.st_ino
+    assert [path.name for path in server.target.parent.iterdir()] == ["k8s.prom"]
+    assert server.target.stat().st_mode & 0o777 == 0o644
+
+
+def test_every_metric_has_a_meaning_and_a_type(server):
+    (server.files / 'a"b\\c.crt').write_bytes(certificate("one", 90)[0])
+    server.run()
+    lines = server.target.read_text().splitlines()
+    names = {line.partition("{")[0].partition(" ")[0] for line in lines if not line.startswith("#")}
+    for kind in ("HELP", "TYPE"):
+        assert {line.split()[2] for line in lines if line.startswith(f"# {kind} ")} == names
+    found = server.read()
+    assert found["k8s_certificate_file_readable", str(server.files / 'a"b\\c.crt')] == 1
+
+
+@pytest.mark.skipif(
+    not shutil.which("promtool"), reason="promtool, of Debian's package prometheus, is not here"
+)
+def test_promtool_finds_nothing_wrong(server):
+    (server.files / "one.crt").write_bytes(certificate("one", 90)[0])
+    server.run()
+    with server.target.open() as file:
+        done = subprocess.run(
+            ["promtool", "check", "metrics"], stdin=file, capture_output=True, text=True, check=False
+        )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,205 @@
+"""The states of Consul's agent, on files and on an agent that answers as Consul does."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import state_module
+import yaml
+
+from k8s_lifecycle.cluster import key_pair
+from k8s_lifecycle.discovery import admission, files, store
+from k8s_lifecycle.discovery.agent import Agent
+from k8s_lifecycle.model import consul, datacenters
+
+SPEC = """
+servers: ["cp-*", "s-*"]
+consul:
+  package: {version: 1.8.7-2}
+  servers: {s-1: 10.11.0.1}
+"""
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+SECRETS = {
+    "gossip_key": "A" * 43 + "=",
+    "management_token": "0f0e0d0c-0000-4000-8000-000000000000",
+    "authority": CERTIFICATE,
+    "certificate": CERTIFICATE,
+    "key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+}
+GIVEN = store.Credentials("a-token", "a-key", CERTIFICATE, ["node-exporter"])
+
+
+class Answers:
+    """What the agent answers, by path: a status and a value."""
+
+    def __init__(self):
+        self.by_path = {}
+        self.asked = []
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """An agent on loopback that answers what the test says; nothing where it says nothing."""
+    said = Answers()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            path = self.path.removeprefix("/v1/")
+            said.asked.append((path, self.headers.get("X-Consul-Token")))
+            status, value = said.by_path.get(path, (404, "not found"))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(value).encode())
+
+        def log_message(self, *_):
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    address = f"127.0.0.1:{listening.server_port}"
+    monkeypatch.setattr(Agent.__init__, "__defaults__", (None, address))
+    yield said
+    listening.shutdown()
+    listening.server_close()
+
+
+@pytest.fixture
+def places(monkeypatch, tmp_path):
+    """Every file of the states below a directory of the test."""
+    run, kept = tmp_path / "run", tmp_path / "kept"
+    monkeypatch.setattr(key_pair.make, "__defaults__", (run,))
+    monkeypatch.setattr(admission.request, "__defaults__", (run,))
+    monkeypatch.setattr(admission.requested, "__defaults__", (run,))
+    for function in (store.read, store.keep):
+        monkeypatch.setattr(function, "__defaults__", (kept,))
+    return tmp_path
+
+
+@pytest.fixture
+def state(places, answers):
+    """A function that calls one of the states on a server."""
+    place = datacenters.Place(datacenters.from_dict({"name": "dc1", **yaml.safe_load(SPEC)}), {})
+
+    def call(name, server="cp-1", test=False, secrets=None, event=lambda tag: True, **arguments):
+        module = state_module.load("k8s_consul", {"event.send": event})
+        module.__opts__ = {"id": server, "test": test}
+        module.__pillar__ = {"k8s_secrets": {"consul": secrets}} if secrets else {}
+        return getattr(module, name)("x", place.to_dict(), **arguments)
+
+    return call
+
+
+def test_a_server_asks_and_waits_for_its_credentials(state, places):
+    def arrives(tag):
+        assert tag == "k8s/consul/ask"
+        assert admission.requested()
+        store.keep(GIVEN)
+        (places / "run/consul-admission.key").unlink()
+        return True
+
+    done = state("admitted", event=arrives, timeout=5)
+    assert (done["result"], done["changes"]) == (True, {"credentials": {"old": None, "new": "given"}})
+    again = state("admitted", event=None)
+    assert (again["result"], again["changes"]) == (True, {})
+
+
+def test_it_says_what_to_look_at_when_none_come(state):
+    done = state("admitted", timeout=0.2)
+    assert (done["result"], done["changes"]) == (False, {})
+    assert "does a Consul server of dc1 run" in done["comment"]
+
+
+def test_a_box_that_did_not_open_is_told(state, places):
+    def arrives(tag):
+        (places / "run/consul-admission.key").unlink()
+        return True
+
+    assert "did not open" in state("admitted", event=arrives, timeout=5)["comment"]
+
+
+def test_it_says_so_when_it_cannot_ask(state):
+    done = state("admitted", event=lambda tag: False, timeout=5)
+    assert "could not be sent" in done["comment"]
+
+
+def test_in_test_mode_nothing_is_asked(state):
+    done = state("admitted", test=True, event=None)
+    assert (done["result"], set(done["changes"])) == (None, {"credentials"})
+    assert admission.requested() is None
+
+
+@pytest.mark.parametrize(
+    ("kept", "answer", "reason"),
+    [
+        (GIVEN, (403, "ACL not found"), "refused"),
+        (store.Credentials("a-token", "a-key", CERTIFICATE, ["redis"]), (200, {}), "for other services"),
+    ],
+)
+def test_it_asks_again_where_the_token_is_no_good(state, answers, kept, answer, reason):
+    store.keep(kept)
+    answers.by_path["acl/token/self"] = answer
+    done = state("admitted", test=True)
+    assert done["changes"] == {"credentials": {"old": reason, "new": "given"}}
+
+
+@pytest.mark.parametrize("answer", [(500, "No cluster leader"), (200, {})])
+def test_an_agent_that_says_nothing_about_the_token_is_no_reason_to_ask(state, answers, answer):
+    store.keep(GIVEN)
+    answers.by_path["acl/token/self"] = answer
+    assert state("admitted")["changes"] == {}
+
+
+def test_a_server_of_consul_has_its_own(state):
+    done = state("admitted", server="s-1", secrets=SECRETS, event=None)
+    assert done["result"] is True
+    first = store.read()
+    assert first.gossip_key == SECRETS["gossip_key"]
+    assert state("admitted", server="s-1", secrets=SECRETS, event=None)["changes"] == {}
+    renewed = {**SECRETS, "authority": CERTIFICATE.replace("AAAA", "BBBB")}
+    assert state("admitted", server="s-1", secrets=renewed, event=None)["result"] is True
+    assert (store.read().token, store.read().authority) == (first.token, renewed["authority"])
+
+
+def test_a_server_of_consul_without_its_secrets_is_told_which(state):
+    done = state("admitted", server="s-1")
+    assert done["result"] is False
+    assert "pillar k8s_secrets.consul.gossip_key: missing" in done["comment"]
+
+
+def test_files_are_written_when_they_differ_and_their_text_is_not_told(state, monkeypatch, places):
+    written = {}
+    monkeypatch.setattr(
+        files, "differing", lambda texts: [path for path in texts if written.get(path) != texts[path]]
+    )
+    monkeypatch.setattr(files, "write", lambda texts, changed: written.update(texts))
+    monkeypatch.setattr("k8s_lifecycle.server.addresses.own", lambda *_: ["10.11.0.21"])
+    store.keep(GIVEN)
+    would = state("configured", test=True)
+    assert (would["result"], written) == (None, {})
+    done = state("configured")
+    assert set(done["changes"]) == {files.AGENT, files.SECRETS, files.SERVICES, consul.AUTHORITY}
+    assert "a-token" not in json.dumps(done)
+    assert "a-key" not in json.dumps(done)
+    assert json.loads(written[files.SECRETS]) == {"encrypt": "a-key", "acl": {"tokens": {"agent": "a-token"}}}
+    (service,) = json.loads(written[files.SERVICES])["services"]
+    assert service["token"] == GIVEN.token
+    assert state("configured")["changes"] == {}
+
+
+def test_no_files_without_credentials(state):
+    done = state("configured")
+    assert (done["result"], done["comment"]) == (False, "the agent has no credentials yet")
+
+
+def test_a_server_is_registered_when_all_of_it_is_and_nothing_else(state, answers):
+    path = "catalog/node/cp-1"
+    answers.by_path[path] = (200, {"Services": {"node-exporter": {}}})
+    assert state("registered")["comment"] == "in the catalogue: node-exporter"
+    assert answers.asked == [(path, None)]
+    answers.by_path[path] = (200, {"Services": {"node-exporter": {}, "old": {}}})
+    assert "old is there and should not" in state("registered", timeout=0)["comment"]
+    answers.by_path[path] = (200, None)
+    assert "the node cp-1" in state("registered", timeout=0)["comment"]
+    answers.by_path[path] = (500, "No cluster leader")
+    assert "No cluster leader" in state("registered", timeout=0)["comment"]

@@ -1,0 +1,204 @@
+"""The SLS that every server of a datacenter gets, compiled by Salt: what is in them, and what never is."""
+
+import json
+from pathlib import Path
+
+import jinja2
+import pytest
+import salt.client
+import salt.config
+import yaml
+
+from k8s_lifecycle.model import datacenters
+from k8s_lifecycle.model import spec as specs
+
+CHECKOUT = Path(__file__).parents[3]
+FILES = CHECKOUT / "states/k8s/files"
+SPEC = """
+servers: ["dc1-*"]
+repository: {url: "http://mirror.example/apt", suite: bookworm, key: "http://mirror.example/apt/key.asc"}
+consul:
+  package: {version: 1.8.7+dfsg1-2+b3}
+  servers: {dc1-s-1: 10.11.0.1}
+"""
+CLUSTER = {
+    "datacenter": "dc1",
+    "environment": "prod",
+    "kubernetes": {"version": "1.37.2"},
+    "control_plane": {
+        "servers": ["dc1-cp-1"],
+        "endpoint": {"address": "10.11.0.100", "virtual_router_id": 51},
+    },
+    "pools": {"general": {"servers": ["dc1-w-*"]}},
+    "network_addon": {"kind": "none"},
+    "packages": {
+        "repository": {
+            "url": "http://mirror.example/apt",
+            "suite": "bookworm",
+            "key": "http://mirror.example/apt/key.asc",
+        },
+        "containerd": {"version": "2.3.7-1"},
+    },
+}
+SECRETS = {
+    "consul": {"gossip_key": "hidden-gossip", "management_token": "hidden-token", "key": "hidden-key"},
+    "node_exporter": {
+        "certificate": "-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n",
+        "key": "-----BEGIN PRIVATE KEY-----\nhidden\n-----END PRIVATE KEY-----\n",
+        "users": {"prometheus": "$2y$12$" + "h" * 53},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def minion(tmp_path_factory):
+    """A function that makes a minion with an id."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            root = tmp_path_factory.mktemp(name)
+            opts = salt.config.minion_config(None)
+            opts.update(
+                {
+                    "id": name,
+                    "file_client": "local",
+                    "file_roots": {"base": [str(CHECKOUT / "states")]},
+                    "pillar_roots": {"base": []},
+                    "module_dirs": [str(CHECKOUT)],
+                    "root_dir": str(root),
+                    "cachedir": str(root / "cache"),
+                    "pki_dir": str(root / "pki"),
+                    "sock_dir": str(root / "sock"),
+                    "log_file": str(root / "log"),
+                    "enable_fqdns_grains": False,
+                    "grains": {"pythonexecutable": "/opt/salt/python3"},
+                }
+            )
+            made[name] = salt.client.Caller(mopts=opts)
+        return made[name]
+
+    return of
+
+
+@pytest.fixture
+def compiled(minion):
+    """A function that returns the compiled states of an SLS by their id."""
+
+    def compile_(sls, server="dc1-x-1", cluster=False, assignment=None, **exporter):
+        mapping = {"name": "dc1", **yaml.safe_load(SPEC), "monitoring": {"node_exporter": exporter}}
+        place = datacenters.Place(datacenters.from_dict(mapping), {})
+        pillar = {"k8s_datacenter": assignment or place.to_dict(), "k8s_secrets": SECRETS}
+        if cluster:
+            spec, problems = specs.parse("dc1-prod", CLUSTER)
+            assert not problems
+            place = {"cluster": "dc1-prod", "role": "worker", "pool": "general", "spec": spec.to_dict()}
+            pillar["k8s"] = place
+        low = minion(server).cmd("state.show_low_sls", sls, pillar=pillar)
+        assert all(isinstance(state, dict) for state in low), low
+        return {state["__id__"]: state for state in low}
+
+    return compile_
+
+
+def position(states, name):
+    return list(states).index(name)
+
+
+def test_the_agent_of_a_server_in_no_cluster(compiled):
+    states = compiled("k8s.monitoring")
+    assert position(states, "k8s-site-repository") < position(states, "k8s-node-exporter-package")
+    assert position(states, "k8s-node-exporter-unit") < position(states, "k8s-node-exporter-package")
+    assert "k8s-node-exporter-web" not in states
+    assert states["k8s-monitoring-no-firewall-unit"]["fun"] == "absent"
+    looked = json.loads(states["k8s-textfile-config"]["contents"])
+    assert looked["services"] == ["prometheus-node-exporter", "consul"]
+    assert (looked["node"], looked["kubelet"], looked["certificate_ports"]) == (None, None, [])
+
+
+def test_a_node_is_asked_for_more(compiled):
+    states = compiled("k8s.monitoring", server="dc1-w-1", cluster=True)
+    looked = json.loads(states["k8s-textfile-config"]["contents"])
+    assert looked["services"][2:] == ["containerd", "kubelet"]
+    assert looked["node"]["name"] == "dc1-w-1"
+    assert looked["certificate_ports"] == ["127.0.0.1:10250"]
+
+
+def test_a_repository_that_the_cluster_has_is_named_once(compiled):
+    assert "k8s-site-repository-key" in compiled("k8s.monitoring")
+    states = compiled("k8s.monitoring", server="dc1-w-1", cluster=True)
+    assert "k8s-site-repository-key" not in states
+    assert position(states, "k8s-repository") < position(states, "k8s-node-exporter-package")
+
+
+def test_tls_takes_secrets_from_the_pillar_and_shows_none(compiled):
+    states = compiled("k8s.monitoring", tls=True, basic_auth=True)
+    for name in ("certificate", "key"):
+        state = states[f"k8s-node-exporter-{name}"]
+        assert state["contents_pillar"] == f"k8s_secrets:node_exporter:{name}"
+        assert (state["mode"], state["group"], state["show_changes"]) == ("0640", "prometheus", False)
+    assert states["k8s-node-exporter-web"]["show_changes"] is False
+    assert "hidden" not in json.dumps(states)
+    assert "h" * 53 not in json.dumps(states)
+    for name in ("certificate", "key", "web"):
+        assert position(states, f"k8s-node-exporter-{name}") < position(states, "k8s-node-exporter")
+
+
+def test_the_firewall(compiled):
+    states = compiled("k8s.monitoring", allow_from=["10.11.0.5/32"])
+    assert "ip saddr { 10.11.0.5/32 } accept" in states["k8s-monitoring-firewall-rules"]["contents"]
+    assert "k8s-monitoring-no-firewall" not in states
+
+
+def test_what_is_wrong_with_the_file_or_the_secrets_is_told_and_nothing_done(compiled, minion):
+    states = compiled("k8s.monitoring", assignment={"problems": ["dc1.yaml: servers: missing"]})
+    assert set(states) == {"k8s-monitoring-pillar"}
+    assert states["k8s-monitoring-pillar"]["comment"] == "dc1.yaml: servers: missing"
+    assert states["k8s-monitoring-pillar"]["result"] is False
+    assert compiled("k8s.consul", assignment={"problems": ["dc1.yaml: servers: missing"]}) == {}
+
+
+def test_consul_on_a_server(compiled):
+    states = compiled("k8s.consul")
+    assert states["k8s-consul-package"]["pkgs"] == [{"consul": "1.8.7+dfsg1-2+b3"}]
+    order = ["unit", "package", "admitted", "configured", "", "reloaded", "registered"]
+    places = [position(states, f"k8s-consul-{name}".rstrip("-")) for name in order]
+    assert places == sorted(places)
+    assert states["k8s-consul"]["reload"] is False
+    assert "k8s-consul-acls" not in states
+    assert "hidden" not in json.dumps(states)
+
+
+def test_a_server_of_consul_sets_up_the_acls_and_is_never_restarted(compiled):
+    states = compiled("k8s.consul", server="dc1-s-1")
+    assert position(states, "k8s-consul-acls") < position(states, "k8s-consul-registered")
+    assert states["k8s-consul"]["reload"] is True
+    assert "hidden" not in json.dumps(states)
+
+
+@pytest.fixture
+def rendered():
+    """A function that renders one of the files."""
+
+    def render(name, **context):
+        environment = jinja2.Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - no HTML
+        environment.filters["json"] = json.dumps
+        return environment.from_string((FILES / name).read_text()).render(**context)
+
+    return render
+
+
+def test_the_web_configuration_has_its_users(rendered):
+    pillar = {"k8s_secrets": SECRETS}
+    text = rendered("node-exporter-web.yml.jinja", pillar=pillar, basic_auth=True)
+    found = yaml.safe_load(text)
+    assert found["basic_auth_users"] == SECRETS["node_exporter"]["users"]
+    assert found["tls_server_config"]["min_version"] == "TLS12"
+    without = yaml.safe_load(rendered("node-exporter-web.yml.jinja", pillar=pillar, basic_auth=False))
+    assert "basic_auth_users" not in without
+
+
+def test_what_systemd_would_expand_is_doubled(rendered):
+    text = rendered("node-exporter.conf.jinja", options=["--one=^a$", "--two=50%"])
+    assert "--one=^a$$ \\\n" in text
+    assert "--two=50%%\n" in text
