@@ -1,13 +1,10 @@
 """The whole build, from source to what a site serves; each stage is skipped when its inputs are unchanged."""
 
-import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from datacenter.errors import LabError
+from datacenter.exclusive import exclusive
 
 from site_build.apt_repository import make_apt_repository
 from site_build.artifact import Say
@@ -22,13 +19,17 @@ from site_build.registry import make_registry
 from site_build.signing import make_signing_key
 from site_build.wheels import make_salt_wheels, make_wheel_index
 
+BUILD_SECONDS = 4000
+
 
 def build(build_dir: Path, binaries: Path | None, say: Say) -> None:
     """Make everything under a build directory; compile, or take `binaries`/<component>/bin if given."""
     began = time.monotonic()
     build_dir = build_dir.resolve()
     components = read_components()
-    with _only_build(build_dir):
+    # Permissions inside packages and images must not depend on who builds.
+    os.umask(0o022)
+    with exclusive(build_dir / ".site-build.lock", "a build", BUILD_SECONDS):
         install_build_packages(say)
         compiled = make_binaries(components, build_dir, binaries, say)
         _make_apt_repository(components, compiled, build_dir, say)
@@ -50,17 +51,3 @@ def _make_apt_repository(components: Components, compiled: Binaries, build_dir: 
     contents.append(downloaded("servers", build_dir, say))
     key = make_signing_key(build_dir, say)
     make_apt_repository(packages, contents, key, build_dir, say)
-
-
-@contextmanager
-def _only_build(build_dir: Path) -> Iterator[None]:
-    """Keep two builds out of one directory; the lock goes away with its process, however that ends."""
-    build_dir.mkdir(parents=True, exist_ok=True)
-    with (build_dir / ".site-build.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LabError(f"{build_dir}: another build is running: wait for its end, then repeat") from error
-        # Permissions inside packages and images must not depend on who builds.
-        os.umask(0o022)
-        yield

@@ -35,6 +35,13 @@ CUT_OFF = "dc1-cp-3"
 SILENT = "dc1-w-2"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _own_lab() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAB_NAME", "preflight")
+        yield
+
+
 @pytest.fixture(scope="module")
 def spoiled(built: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Bare servers with a fault each, and a version in the pillar that no repository has."""
