@@ -12,6 +12,7 @@ from k8s_lifecycle.action.fleet import Answer, Call
 from k8s_lifecycle.action.observe import read_facts
 from k8s_lifecycle.action.run import RUN_AGAIN, Failure, Run, through_control_plane, value_of
 from k8s_lifecycle.action.scheduler import Sleep, Task
+from k8s_lifecycle.action.together import together
 from k8s_lifecycle.decision import placement
 from k8s_lifecycle.decision.condition import Condition, condition
 from k8s_lifecycle.decision.peers import peers
@@ -157,18 +158,16 @@ def settle(run: Run, step: Step) -> Task:
     yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": False})
     yield from verified(run, step)
     run.waits_for(step, "a pod on it that resolves a Service name and reaches a pod on another node")
-    yield from smoke_check(run, [node])
+    checked = yield from together(run, "smoke check", node, lambda nodes: smoke_check(run, nodes))
+    if not checked[node]["ok"]:
+        raise Failure(node, "smoke check", checked[node]["detail"], RUN_AGAIN)
     yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": True})
 
 
 def smoke_check(run: Run, nodes: list[str]) -> Task:
-    """Run a pod on each node that resolves a Service name and reaches another pod; fail with what it said."""
+    """Run a pod on each node that resolves a Service name and reaches another pod; return how it went."""
     arguments = {"fence": run.fence, "spec": run.spec.to_dict(), "nodes": nodes, "timeout": SMOKE_TIMEOUT}
-    checked = yield from through_control_plane(run, "k8s_api.smoke_check", arguments, SMOKE_TIMEOUT + 60)
-    failed = {node: result["detail"] for node, result in checked.items() if not result["ok"]}
-    if failed:
-        said = "; ".join(f"{node}: {detail}" for node, detail in failed.items())
-        raise Failure(", ".join(failed), "smoke check", said, RUN_AGAIN)
+    return (yield from through_control_plane(run, "k8s_api.smoke_check", arguments, SMOKE_TIMEOUT + 60))
 
 
 def spread_dns(run: Run, step: Step) -> Task:
@@ -301,8 +300,7 @@ def ready(run: Run, step: Step) -> Task:
 def verified(run: Run, step: Step) -> Task:
     """Approve the kubelet's serving certificate, and see that the API server verifies it."""
     node = run.spec.node_name(step.server)
-    arguments = {"nodes": [node], "timeout": SERVING_TIMEOUT}
-    said = yield from through_control_plane(run, "k8s_csr.approve_serving", arguments)
+    said = yield from together(run, "serving certificate", node, lambda nodes: _approve(run, nodes))
     if node in said["unverified"]:
         refused = "".join(f"; request {name}: {why}" for name, why in said["refused"].items())
         raise Failure(
@@ -311,6 +309,11 @@ def verified(run: Run, step: Step) -> Task:
             said["unverified"][node] + refused,
             f"look at `kubectl get csr`; {RUN_AGAIN}",
         )
+
+
+def _approve(run: Run, nodes: list[str]) -> Task:
+    arguments = {"nodes": nodes, "timeout": SERVING_TIMEOUT}
+    return (yield from through_control_plane(run, "k8s_csr.approve_serving", arguments))
 
 
 VERBS: Verbs = {

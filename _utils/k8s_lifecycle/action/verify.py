@@ -35,12 +35,11 @@ def verify_cluster(run: Run) -> Task:
     ]
     run.fence = facts.fence
     try:
-        yield from smoke_check(run, nodes)
+        checked = yield from smoke_check(run, nodes)
     except Failure as failure:
         return [*checks, _check("smoke check", False, failure.said)]
-    return [
-        *checks,
-        _check("smoke check", True, f"pods on {', '.join(nodes)} resolve names and reach each other"),
+    return checks + [
+        _check(f"smoke check of {node}", checked[node]["ok"], checked[node]["detail"]) for node in nodes
     ]
 
 
