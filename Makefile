@@ -8,7 +8,7 @@ SEEDS ?= 150
 KUBECTL := kubectl --kubeconfig /etc/kubernetes/admin.conf
 
 .PHONY: help check lint types unit simulation integration lab lab-itself lab-cluster lab-joining lab-preflight
-.PHONY: lab-discovery build test bench demo demo-down docs
+.PHONY: lab-discovery browser build test bench demo demo-down docs
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,13 +28,17 @@ types: $(VENV)/ready ## Static types
 	$(RUN)/mypy
 
 unit: $(VENV)/ready ## Pure logic and single functions
-	$(RUN)/pytest -q tests/unit
+	$(RUN)/pytest -q -rs tests/unit
 
 simulation: $(VENV)/ready ## The real runner on a simulated fleet, killed at every event
 	$(RUN)/pytest -q tests/simulation --seeds=$(SEEDS)
 
 integration: $(VENV)/ready ## A real Salt master and minions on loopback
-	$(RUN)/pytest -q tests/integration
+	$(RUN)/pytest -q -rs tests/integration
+
+browser: ## Chromium, in which tests look at the page of the inventory; where it cannot be had they say so
+	command -v chromium || { apt-get --quiet=2 update && \
+	    apt-get --quiet=2 install --yes --no-install-recommends chromium >/dev/null; } || true
 
 build: ## What the lab starts from and serves, as far as this machine can; the lab's tests say what it cannot
 	-$(LAB) build
@@ -58,7 +62,7 @@ lab-discovery: $(VENV)/ready ## Monitoring and Consul in two datacenters
 
 # Side by side is what leaves the others time to wait. Three control planes leave none.
 test: SEEDS = 700
-test: ## All of it, also on a fresh machine; in CI nothing is left out
+test: browser ## All of it, also on a fresh machine; in CI nothing is left out
 	$(MAKE) --jobs=2 --output-sync build lint types unit
 	$(MAKE) --jobs=2 --output-sync lab-itself integration
 	$(MAKE) --jobs=3 --output-sync lab-joining simulation lab-preflight lab-discovery SEEDS=$(SEEDS)
