@@ -128,8 +128,7 @@ def test_a_power_cut_in_the_middle_of_a_join_only_delays_it(
     site: Lab, victim: str, server: str, number: int
 ) -> None:
     add(site, server, number)
-    kubeadm = ("exec", server, "--", "pgrep", "-f", "kubeadm join")
-    wait_until("its kubeadm", lambda: site(*kubeadm, check=False).returncode == 0, ENOUGH, every=0.2)
+    wait_until("its kubeadm", lambda: site.processes(server, "kubeadm join"), ENOUGH, every=0.05)
     site("kill", victim)
     site("start", victim)
     wait_for_nodes(site, server)
