@@ -138,7 +138,8 @@ def test_a_server_that_lies_in_its_grains_gets_what_its_id_entitles_it_to(
     built.salt(LIAR, "grains.setval", "datacenter", "dc2")
     built.salt(LIAR, "saltutil.refresh_pillar", "wait=True")
     assert set(built.salt(LIAR, "pillar.ls")) == {"k8s_datacenter"}
-    template = "string={{ pillar['k8s_datacenter']['name'] }}"  # Salt masks what it returns of a pillar itself
+    # Salt masks what it returns of a pillar itself.
+    template = "string={{ pillar['k8s_datacenter']['name'] }}"
     assert built.salt(LIAR, "slsutil.renderer", template, "default_renderer=jinja") == "dc1"
     assert "this is no Consul server" in str(built.salt(LIAR, "k8s_consul.mint", LIAR, "dc1", "[]", "x"))
     secrets = built("exec", LIAR, "--", "ls", "/etc/consul.d/tls").stdout.split()
