@@ -152,6 +152,19 @@ def test_a_second_highstate_changes_nothing(built: Lab, first: dict[str, Any]) -
         assert all(one["result"] is True for one in ours(states).values()), server
 
 
+def test_the_inventory_knows_the_agents(built: Lab, first: dict[str, Any]) -> None:
+    told = built.run("k8s.inventory", check=False)["servers"]
+    rows = {row["server"]: row for row in told if row["state"] == "answers"}
+    assert {server: rows[server]["agent"] for server in SERVERS} == dict.fromkeys(SERVERS, "active")
+    assert {server: rows[server]["highstate"] for server in (OUTSIDE, LIAR)} == {
+        OUTSIDE: "ok",
+        LIAR: "failed",
+    }
+    # The page of the service `inventory` is served on one of the two servers that register it.
+    assert rows[OUTSIDE]["consul"] == "passing"
+    assert rows[LIAR]["consul"] == "critical"
+
+
 def test_no_token_is_in_any_log_of_salt(built: Lab, first: dict[str, Any]) -> None:
     kept = "/var/lib/k8s-lifecycle/consul.json"
     token = json.loads(built("exec", OUTSIDE, "--", "cat", kept).stdout)["token"]

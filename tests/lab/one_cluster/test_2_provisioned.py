@@ -67,3 +67,19 @@ def test_logs_and_exec_work_with_verified_kubelets(demo: Lab, provisioned: dict[
         assert demo.kubectl("dc1-cp-1", "-n", "kube-system", "logs", "--tail=1", name)
         said = demo.kubectl("dc1-cp-1", "-n", "kube-system", "exec", name, "--", "kube-proxy", "--version")
         assert "v1.37.2" in said
+
+
+def test_the_inventory_agrees_with_kubectl(demo: Lab, provisioned: dict[str, Any]) -> None:
+    told = demo.run("k8s.inventory", "dc1-prod", check=False)["servers"]
+    rows = {row["server"]: row for row in told}
+    nodes = demo.nodes("dc1-cp-1")
+    assert sorted(rows) == sorted([*nodes, "dc1-spare-1"])
+    for name, node in nodes.items():
+        info, addresses = node["status"]["nodeInfo"], node["status"]["addresses"]
+        row = rows[name]
+        assert (row["state"], row["node"], row["schedulable"]) == ("answers", "Ready", True)
+        assert (f"v{row['kubelet']}", row["kernel"]) == (info["kubeletVersion"], info["kernelVersion"])
+        assert {one["address"] for one in addresses if one["type"] == "InternalIP"} <= set(row["addresses"])
+        assert row["certificate_days"] > 300
+    assert (rows["dc1-spare-1"]["role"], rows["dc1-spare-1"]["node"]) == ("spare", "")
+    assert [one for row in told for one in row["drift"] if one["severity"] == "critical"] == []
