@@ -71,7 +71,7 @@ class _Work:
     daemon_sets: dict[tuple[str, str], bool] = field(default_factory=dict)
 
 
-def look(api: Api, node: str, options: Options, budgets: Sequence[Json]) -> dict[str, Any] | None:
+def look(api: Api, node: str, options: Options, all_budgets: Sequence[Json]) -> dict[str, Any] | None:
     """Return what a drain would do with the pods of a node, as plain data; None without such a node."""
     found = api.find(f"{NODES}/{node}")
     if found is None:
@@ -83,11 +83,11 @@ def look(api: Api, node: str, options: Options, budgets: Sequence[Json]) -> dict
         "hold": hold.to_dict() if hold else None,
         "cordoned": found["spec"].get("unschedulable", False),
         "unreachable": is_unreachable(found),
-        "goes": [_planned(pod, reason, budgets) for pod, reason in on_node.fated(Fate.GOES)],
+        "goes": [_planned(pod, reason, all_budgets) for pod, reason in on_node.fated(Fate.GOES)],
         "stays": [_told(pod, reason) for pod, reason in on_node.fated(Fate.STAYS)],
         "forbidden": [
             *(_told(pod, reason) for pod, reason in on_node.fated(Fate.FORBIDDEN)),
-            *_overdetermined(on_node, options, budgets),
+            *_overdetermined(on_node, options, all_budgets),
         ],
         "volumes": sorted(on_node.volumes),
         "attachments": [] if on_node.fated(Fate.GOES) else _attached(work, on_node.volumes),

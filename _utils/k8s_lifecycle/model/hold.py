@@ -73,8 +73,9 @@ class Hold:
         return self.until != "?" and datetime.fromisoformat(self.until) < now
 
     def __str__(self) -> str:
-        work = f"run {self.run}" if self.run else "no run any more"
-        return f"{self.operation} by {self.who} since {self.since} until {self.until} ({work}): {self.reason}"
+        ended = "" if self.operation == BY_HAND else " (no run any more)"
+        work = f" (run {self.run})" if self.run else ended
+        return f"{self.operation} by {self.who} since {self.since} until {self.until}{work}: {self.reason}"
 
 
 def moment(seconds: float = 0, now: datetime | None = None) -> str:
