@@ -19,5 +19,7 @@ base:
     - secrets.dc1-prod-backup
   'dc1-consul-[123]':
     - secrets.dc1-consul
+  'dc1-mon-[12]':
+    - secrets.dc1-prometheus
   'dc1-*':
     - secrets.node-exporter

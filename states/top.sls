@@ -21,6 +21,10 @@ base:
     - match: pillar
     - k8s.monitoring
     - k8s.consul
+  # Where the datacenter's file has Prometheus servers; it does something on those only.
+  'k8s_datacenter:spec:monitoring:prometheus:servers:*':
+    - match: pillar
+    - k8s.prometheus
   'k8s:*':
     - match: pillar
     - k8s.server

@@ -11,8 +11,9 @@ from typing import Any
 
 from k8s_lifecycle.model.claims import Claim, conflicts
 from k8s_lifecycle.model.consul import OWN_SERVICES
-from k8s_lifecycle.model.datacenter import Datacenter
+from k8s_lifecycle.model.datacenter import Datacenter, Prometheus
 from k8s_lifecycle.model.documents import check_name, read_yaml
+from k8s_lifecycle.model.prometheus import GOSSIP_PORT
 from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, shown
 from k8s_lifecycle.model.spec import InvalidSpecError
 
@@ -132,10 +133,31 @@ def _problems(found: Datacenter) -> Iterator[Problem]:
         yield Problem(
             "monitoring.node_exporter.collectors", "textfile is always there by itself", "leave it out"
         )
+    if found.monitoring.prometheus:
+        yield from _prometheus(found, found.monitoring.prometheus)
     if found.consul:
         yield from _consul_version(found.consul.package.version, found)
         yield from _consul_servers(found.consul.servers, found)
         yield from _services(found)
+
+
+def _prometheus(found: Datacenter, wanted: Prometheus) -> Iterator[Problem]:
+    path = "monitoring.prometheus"
+    if not found.consul:
+        yield Problem(path, "it learns from Consul whom to ask, and there is none", "write `consul`, too")
+    if not wanted.servers:
+        yield Problem(f"{path}.servers", "no server is named", "name at least one, or leave out `prometheus`")
+    yield from _addresses(f"{path}.servers", wanted.servers, found)
+    if wanted.basic_auth and not wanted.tls:
+        wrong = "without TLS the password would be sent in clear"
+        yield Problem(f"{path}.basic_auth", wrong, "write tls: true beside it")
+    if not (wanted.alertmanager.webhook or wanted.alertmanager.email):
+        yield Problem(f"{path}.alertmanager", "nobody would be told of alerts", "write webhook or email")
+    used = {"node_exporter": found.monitoring.node_exporter.port, "Alertmanager's gossip": GOSSIP_PORT}
+    for key, port in (("port", wanted.port), ("alertmanager.port", wanted.alertmanager.port)):
+        for user in [name for name, other in used.items() if other == port]:
+            yield Problem(f"{path}.{key}", f"{port} is the port of {user}, too", "write another one")
+        used["Prometheus"] = port
 
 
 def _consul_version(written: str, found: Datacenter) -> Iterator[Problem]:
@@ -153,6 +175,10 @@ def _consul_servers(servers: Mapping[str, str], found: Datacenter) -> Iterator[P
     path = "consul.servers"
     if len(servers) not in CONSUL_SERVERS:
         yield Problem(path, f"{len(servers)} servers are named: Consul needs a majority", "name 1, 3 or 5")
+    yield from _addresses(path, servers, found)
+
+
+def _addresses(path: str, servers: Mapping[str, str], found: Datacenter) -> Iterator[Problem]:
     for server in servers:
         if not found.has(server):
             yield Problem(f"{path}.{server}", "is no server of this datacenter", "add it to `servers`")

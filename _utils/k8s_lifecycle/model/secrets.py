@@ -42,6 +42,27 @@ class NodeExporterSecrets:
     )
 
 
+@settings
+class PrometheusSecrets:
+    """What a Prometheus server shows itself with, who may ask it, and what it asks others with."""
+
+    certificate: str | None = setting(
+        kinds.CERTIFICATE, "The server's certificate, for its address; Alertmanager's, too.", default=None
+    )
+    key: str | None = setting(kinds.PRIVATE_KEY, "The key of that certificate.", default=None)
+    users: Mapping[str, str] = setting(
+        MapOf(kinds.USER, kinds.BCRYPT), "Users, with the bcrypt hashes of their passwords.", default={}
+    )
+    authority: str | None = setting(
+        kinds.CERTIFICATE,
+        "The certificate of the authority that signs whoever is asked with TLS, for their addresses.",
+        default=None,
+    )
+    password: str | None = setting(
+        kinds.PASSWORD, "The password of the user `prometheus`, with which it asks others.", default=None
+    )
+
+
 def consul(pillar: Mapping[str, Any]) -> ConsulSecrets:
     """Return the secrets of a Consul server; raise InvalidSpecError without a secret in its message."""
     return _read(ConsulSecrets, pillar, "consul")
@@ -50,6 +71,11 @@ def consul(pillar: Mapping[str, Any]) -> ConsulSecrets:
 def node_exporter(pillar: Mapping[str, Any]) -> NodeExporterSecrets:
     """Return the secrets of node_exporter; raise InvalidSpecError without a secret in its message."""
     return _read(NodeExporterSecrets, pillar, "node_exporter")
+
+
+def prometheus(pillar: Mapping[str, Any]) -> PrometheusSecrets:
+    """Return the secrets of a Prometheus server; raise InvalidSpecError without a secret in its message."""
+    return _read(PrometheusSecrets, pillar, "prometheus")
 
 
 def _read(cls: type[T], pillar: Mapping[str, Any], name: str) -> T:

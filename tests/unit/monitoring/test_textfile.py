@@ -66,7 +66,9 @@ class Server:
             "kubelet": None,
             "containerd": None,
             "node": None,
+            "consul": None,
             "highstate": str(folder / "highstate.json"),
+            "interval": 60,
         }
         self.systemctl("exit 1")
 
@@ -219,17 +221,37 @@ def test_a_part_that_cannot_be_made_is_told_and_so_is_when_all_could(server):
     assert "services: RuntimeError" in said
 
 
-def test_kubelet_and_containerd(server, tmp_path):
-    class Healthy(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200 if self.path == "/healthz" else 500)
-            self.end_headers()
+@pytest.fixture
+def plain():
+    """A function that answers on a port of loopback, by path; anything else is an error."""
+    running = []
 
-        def log_message(self, *_):
-            pass
+    def start(answers):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.server.asked.append(self.path)
+                answer = answers.get(self.path.partition("?")[0])
+                self.send_response(500 if answer is None else 200)
+                self.end_headers()
+                self.wfile.write(answer or b"")
 
-    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
+            def log_message(self, *_):
+                pass
+
+        listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        listening.asked = []
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        running.append(listening)
+        return listening
+
+    yield start
+    for listening in running:
+        listening.shutdown()
+        listening.server_close()
+
+
+def test_kubelet_and_containerd(server, plain, tmp_path):
+    listening = plain({"/healthz": b"ok"})
     runtime = socket.socket(socket.AF_UNIX)
     runtime.bind(str(tmp_path / "containerd.sock"))
     runtime.listen()
@@ -243,8 +265,6 @@ def test_kubelet_and_containerd(server, tmp_path):
         assert (found["k8s_kubelet_healthy",], found["k8s_containerd_answers",]) == (0, 0)
     finally:
         runtime.close()
-        listening.shutdown()
-        listening.server_close()
 
 
 NODE = {
@@ -297,6 +317,27 @@ def test_an_api_of_another_authority_or_that_refuses_does_not_answer(server, ser
         assert found["k8s_node_api_answers",] == 0
         assert "the API does not answer" in said
         assert not any(key[0] == "k8s_node_condition" for key in found)
+
+
+def test_what_a_consul_server_sees_of_the_others(server, plain):
+    checks = [{"Node": "dc1-w-1", "Status": "passing"}, {"Node": "dc1-w-2", "Status": "critical"}]
+    listening = plain({"/v1/health/state/any": json.dumps(checks).encode()})
+    server.configuration["consul"] = f"http://127.0.0.1:{listening.server_port}/v1"
+    found, said = server.run()
+    assert (found["k8s_consul_has_leader",], found["k8s_consul_members",]) == (1, 2)
+    assert found["k8s_consul_member_failed", "dc1-w-2"] == 1
+    assert ("k8s_consul_member_failed", "dc1-w-1") not in found
+    assert said == ""
+    assert "serfHealth" in listening.asked[0]
+
+
+def test_a_consul_server_without_a_leader(server, plain):
+    listening = plain({})
+    server.configuration["consul"] = f"http://127.0.0.1:{listening.server_port}/v1"
+    found, said = server.run()
+    assert found["k8s_consul_has_leader",] == 0
+    assert "Consul does not answer" in said
+    assert ("k8s_consul_members",) not in found
 
 
 def test_the_last_highstate(server):

@@ -143,6 +143,11 @@ def test_secrets_of_consul_go_to_its_servers_only(compiled):
     assert set(compiled("dc1-w-1", datacenter="dc1")["k8s_secrets"]) == {"node_exporter"}
 
 
+def test_secrets_of_prometheus_go_to_its_servers_only(compiled):
+    assert set(compiled("dc1-mon-1")["k8s_secrets"]) == {"prometheus", "node_exporter"}
+    assert "k8s_secrets" not in compiled("dc2-mon-1", datacenter="dc1")
+
+
 def test_a_server_that_claims_everything_gets_no_secret(compiled):
     claims = {"id": "dc1-consul-1", "datacenter": "dc1", "k8s_role": "control-plane"}
     pillar = compiled("web-7", **claims)

@@ -47,6 +47,13 @@ SECRETS = {
         "key": "-----BEGIN PRIVATE KEY-----\nhidden\n-----END PRIVATE KEY-----\n",
         "users": {"prometheus": "$2y$12$" + "h" * 53},
     },
+    "prometheus": {
+        "certificate": "-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n",
+        "key": "-----BEGIN PRIVATE KEY-----\nhidden\n-----END PRIVATE KEY-----\n",
+        "users": {"prometheus": "$2y$12$" + "h" * 53},
+        "authority": "-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n",
+        "password": "hidden-password",
+    },
 }
 
 
@@ -85,10 +92,13 @@ def minion(tmp_path_factory):
 def compiled(minion):
     """A function that returns the compiled states of an SLS by their id."""
 
-    def compile_(sls, server="dc1-x-1", cluster=False, assignment=None, **exporter):
-        mapping = {"name": "dc1", **yaml.safe_load(SPEC), "monitoring": {"node_exporter": exporter}}
+    def compile_(
+        sls, server="dc1-x-1", cluster=False, assignment=None, prometheus=None, secrets=SECRETS, **exporter
+    ):
+        monitoring = {"node_exporter": exporter, "prometheus": prometheus}
+        mapping = {"name": "dc1", **yaml.safe_load(SPEC), "monitoring": monitoring}
         place = datacenters.Place(datacenters.from_dict(mapping), {})
-        pillar = {"k8s_datacenter": assignment or place.to_dict(), "k8s_secrets": SECRETS}
+        pillar = {"k8s_datacenter": assignment or place.to_dict(), "k8s_secrets": secrets}
         if cluster:
             spec, problems = specs.parse("dc1-prod", CLUSTER)
             assert not problems
@@ -176,6 +186,75 @@ def test_a_server_of_consul_sets_up_the_acls_and_is_never_restarted(compiled):
     assert "hidden" not in json.dumps(states)
 
 
+PROMETHEUS = {
+    "servers": {"dc1-mon-1": "10.11.0.5"},
+    "environment": "infra",
+    "alertmanager": {"webhook": "http://chat.example/"},
+}
+
+
+def test_prometheus_is_nothing_on_a_server_that_is_not_named(compiled):
+    assert compiled("k8s.prometheus") == {}
+    assert compiled("k8s.prometheus", prometheus=PROMETHEUS) == {}
+    assert compiled("k8s.prometheus", assignment={"problems": ["dc1.yaml: servers: missing"]}) == {}
+
+
+def test_prometheus_on_its_server(compiled):
+    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=PROMETHEUS)
+    rules = [name for name in states if name.startswith("k8s-prometheus-rules-")]
+    assert len(rules) == len(list((FILES / "prometheus").glob("*.yml")))
+    for first, then in (
+        ("k8s-site-repository", "k8s-prometheus-package"),
+        ("k8s-prometheus-unit", "k8s-prometheus-package"),
+        ("k8s-prometheus-alertmanager-package", "k8s-prometheus-directory"),
+        *((rule, "k8s-prometheus-configuration") for rule in rules),
+        ("k8s-prometheus-configuration", "k8s-prometheus"),
+        ("k8s-alertmanager-configuration", "k8s-prometheus-alertmanager"),
+        ("k8s-prometheus", "k8s-prometheus-reloaded"),
+    ):
+        assert position(states, first) < position(states, then)
+    for name in ("k8s-prometheus-configuration", "k8s-alertmanager-configuration", *rules):
+        assert "check" in states[name]["check_cmd"]
+    for program in ("prometheus", "prometheus-alertmanager"):
+        assert states[f"k8s-{program}"].get("reload", False) is False
+        assert states[f"k8s-{program}-reloaded"]["reload"] is True
+    told = yaml.safe_load(states["k8s-prometheus-configuration"]["contents"])
+    assert told["rule_files"] == ["/etc/prometheus/k8s/rules/*.yml"]
+    assert not {"k8s-prometheus-password", "k8s-prometheus-authority"} & set(states)
+
+
+def test_secrets_of_prometheus_are_laid_out_before_what_names_them_and_shown_nowhere(compiled):
+    behind = {**PROMETHEUS, "tls": True, "basic_auth": True}
+    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=behind)
+    for name in ("certificate", "key", "authority", "password", "web"):
+        state = states[f"k8s-prometheus-{name}"]
+        assert (state["mode"], state["group"], state["show_changes"]) == ("0640", "prometheus", False)
+        assert position(states, f"k8s-prometheus-{name}") < position(states, "k8s-prometheus-configuration")
+    assert "hidden" not in json.dumps(states)
+    assert "h" * 53 not in json.dumps(states)
+
+
+def test_missing_secrets_of_prometheus_are_named(compiled):
+    behind = {**PROMETHEUS, "tls": True, "basic_auth": True}
+    states = compiled(
+        "k8s.prometheus", server="dc1-mon-1", prometheus=behind, secrets={"prometheus": {"password": "short"}}
+    )
+    assert set(states) == {"k8s-prometheus-pillar"}
+    assert (
+        "k8s_secrets.prometheus.password: it is not a password" in states["k8s-prometheus-pillar"]["comment"]
+    )
+    assert "short" not in states["k8s-prometheus-pillar"]["comment"]
+    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=behind, secrets={})
+    missing = states["k8s-prometheus-pillar"]["comment"].splitlines()
+    assert [line.split(":")[0].rpartition(".")[2] for line in missing] == [
+        "certificate",
+        "key",
+        "users",
+        "authority",
+        "password",
+    ]
+
+
 @pytest.fixture
 def rendered():
     """A function that renders one of the files."""
@@ -189,12 +268,12 @@ def rendered():
 
 
 def test_the_web_configuration_has_its_users(rendered):
-    pillar = {"k8s_secrets": SECRETS}
-    text = rendered("node-exporter-web.yml.jinja", pillar=pillar, basic_auth=True)
+    context = {"pillar": {"k8s_secrets": SECRETS}, "of": "node_exporter"}
+    text = rendered("exporter-web.yml.jinja", **context, basic_auth=True)
     found = yaml.safe_load(text)
     assert found["basic_auth_users"] == SECRETS["node_exporter"]["users"]
     assert found["tls_server_config"]["min_version"] == "TLS12"
-    without = yaml.safe_load(rendered("node-exporter-web.yml.jinja", pillar=pillar, basic_auth=False))
+    without = yaml.safe_load(rendered("exporter-web.yml.jinja", **context, basic_auth=False))
     assert "basic_auth_users" not in without
 
 

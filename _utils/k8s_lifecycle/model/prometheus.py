@@ -1,0 +1,135 @@
+"""What Prometheus and Alertmanager are told, as plain data: whom to ask, which rules, whom to tell.
+
+Nothing in it is secret: it names the files that are.
+https://prometheus.io/docs/prometheus/latest/configuration/configuration/
+https://prometheus.io/docs/alerting/latest/configuration/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from k8s_lifecycle.model import consul
+from k8s_lifecycle.model.datacenter import Alertmanager, Datacenter, Prometheus
+
+CONFIG = "/etc/prometheus/k8s"
+RULES = f"{CONFIG}/rules"
+AUTHORITY, PASSWORD = f"{CONFIG}/authority.pem", f"{CONFIG}/password"
+USER = "prometheus"
+GOSSIP_PORT = 9094
+# Of the service's registration, which follows from the minion id. Empty ones are no labels.
+PLACE = ("environment", "cluster", "role", "pool")
+
+_PEOPLE, _NOBODY, _WATCHDOG = "people", "nobody", "watchdog"
+
+
+def configuration(datacenter: Datacenter, server: str) -> dict[str, Any]:
+    """Return the configuration of Prometheus on a server."""
+    wanted, exporter = of(datacenter), datacenter.monitoring.node_exporter
+    own = _asked_with(wanted.tls, wanted.basic_auth)
+    return {
+        "global": {
+            "scrape_interval": f"{wanted.interval}s",
+            "evaluation_interval": f"{wanted.interval}s",
+            "external_labels": {
+                "datacenter": datacenter.name,
+                "environment": wanted.environment,
+                # Two that ask the same would else be one to whom their figures are sent on to.
+                "replica": server,
+            },
+        },
+        "rule_files": [f"{RULES}/*.yml"],
+        "alerting": {
+            # An alert of both is one alert.
+            "alert_relabel_configs": [{"action": "labeldrop", "regex": "replica"}],
+            "alertmanagers": [{**own, "static_configs": [{"targets": _alertmanagers(wanted)}]}],
+        },
+        "scrape_configs": [
+            _job("node", consul.NODE_EXPORTER, _asked_with(exporter.tls, exporter.basic_auth)),
+            _job("prometheus", consul.PROMETHEUS, own),
+            _job("alertmanager", consul.ALERTMANAGER, own),
+        ],
+    }
+
+
+def alertmanager(wanted: Alertmanager) -> dict[str, Any]:
+    """Return the configuration of Alertmanager, the same on all servers."""
+    watchdog = _WATCHDOG if wanted.watchdog else _NOBODY
+    receivers = {_PEOPLE: _people(wanted), _NOBODY: {}}
+    if wanted.watchdog:
+        receivers[_WATCHDOG] = {"webhook_configs": [{"url": wanted.watchdog, "send_resolved": False}]}
+    return {
+        "route": {
+            "receiver": _PEOPLE,
+            "group_by": ["alertname", "datacenter", "environment", "cluster"],
+            "group_wait": "30s",
+            "group_interval": "5m",
+            "repeat_interval": "4h",
+            "routes": [
+                {
+                    "receiver": watchdog,
+                    "matchers": ['alertname="Watchdog"'],
+                    "group_wait": "0s",
+                    "group_interval": "1m",
+                    "repeat_interval": "1m",
+                }
+            ],
+        },
+        # What else is wrong with a server that is down, nobody needs to be told.
+        "inhibit_rules": [
+            {
+                "source_matchers": ['alertname="ServerDown"'],
+                "target_matchers": ['alertname!="ServerDown"'],
+                "equal": ["datacenter", "instance"],
+            }
+        ],
+        "receivers": [{"name": name, **receiver} for name, receiver in receivers.items()],
+    }
+
+
+def of(datacenter: Datacenter) -> Prometheus:
+    """Return the settings of a datacenter's Prometheus servers; raise ValueError where it has none."""
+    if datacenter.monitoring.prometheus is None:
+        raise ValueError(f"{datacenter.name}.yaml has no `monitoring.prometheus`")
+    return datacenter.monitoring.prometheus
+
+
+def _job(name: str, service: str, asked_with: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whom to ask: all who have a service in the catalogue, well or not."""
+    return {
+        "job_name": name,
+        **asked_with,
+        # A password goes to who was asked, nowhere else.
+        "follow_redirects": False,
+        "consul_sd_configs": [{"server": f"127.0.0.1:{consul.HTTP_PORT}", "services": [service]}],
+        "relabel_configs": [
+            _label("instance", "__meta_consul_node"),
+            _label("datacenter", "__meta_consul_dc"),
+            *(_label(name, f"__meta_consul_service_metadata_{name}") for name in PLACE),
+        ],
+    }
+
+
+def _label(name: str, source: str) -> dict[str, Any]:
+    return {"source_labels": [source], "target_label": name}
+
+
+def _asked_with(tls: bool, basic_auth: bool) -> dict[str, Any]:
+    if not tls:
+        return {}
+    password = {"basic_auth": {"username": USER, "password_file": PASSWORD}} if basic_auth else {}
+    return {"scheme": "https", "tls_config": {"ca_file": AUTHORITY}, **password}
+
+
+def _alertmanagers(wanted: Prometheus) -> list[str]:
+    """Return all of them, by address: an alert must arrive also where Consul is down."""
+    return [f"{address}:{wanted.alertmanager.port}" for address in wanted.servers.values()]
+
+
+def _people(wanted: Alertmanager) -> dict[str, Any]:
+    webhook = {"webhook_configs": [{"url": wanted.webhook}]} if wanted.webhook else {}
+    if wanted.email is None:
+        return webhook
+    email = {"to": wanted.email.to, "from": wanted.email.sender, "smarthost": wanted.email.relay}
+    return {**webhook, "email_configs": [email]}

@@ -1,0 +1,70 @@
+"""Prometheus and Alertmanager on a server, laid out for the SLS: options and the texts of files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from k8s_lifecycle.model import prometheus as model
+from k8s_lifecycle.model.datacenter import Datacenter, Prometheus
+
+CONFIGURATION = f"{model.CONFIG}/prometheus.yml"
+ALERTMANAGER = f"{model.CONFIG}/alertmanager.yml"
+WEB_CONFIG = f"{model.CONFIG}/web.yml"
+# Files of states/k8s/files/prometheus.
+RULES = ("certificates", "kubernetes", "monitoring", "salt", "server")
+DATA, ALERTMANAGER_DATA = "/var/lib/prometheus/metrics2", "/var/lib/prometheus/alertmanager"
+
+
+def desired(datacenter: Datacenter, server: str) -> dict[str, Any] | None:
+    """Return what the SLS of a server lay out; None where it is no Prometheus server."""
+    wanted = datacenter.monitoring.prometheus
+    if wanted is None or server not in wanted.servers:
+        return None
+    exporter = datacenter.monitoring.node_exporter
+    return {
+        "options": options(wanted),
+        "alertmanager_options": alertmanager_options(wanted, server),
+        "data": DATA,
+        "alertmanager_data": ALERTMANAGER_DATA,
+        "rules": list(RULES),
+        "configuration": _yaml(model.configuration(datacenter, server)),
+        "alertmanager": _yaml(model.alertmanager(wanted.alertmanager)),
+        "tls": wanted.tls,
+        "basic_auth": wanted.basic_auth,
+        "asks_with_tls": wanted.tls or exporter.tls,
+        "asks_with_password": wanted.basic_auth or exporter.basic_auth,
+    }
+
+
+def options(wanted: Prometheus) -> list[str]:
+    """Return those of Prometheus: https://prometheus.io/docs/prometheus/latest/command-line/prometheus/"""
+    size = wanted.retention_size
+    return [
+        f"--config.file={CONFIGURATION}",
+        f"--storage.tsdb.path={DATA}",
+        f"--storage.tsdb.retention.time={wanted.retention}",
+        *([f"--storage.tsdb.retention.size={size}"] if size else []),
+        f"--web.listen-address=:{wanted.port}",
+        *([f"--web.config.file={WEB_CONFIG}"] if wanted.tls else []),
+    ]
+
+
+def alertmanager_options(wanted: Prometheus, server: str) -> list[str]:
+    """Return those of Alertmanager, which tells the others what it has told: https://github.com/prometheus/alertmanager"""
+    others = [address for name, address in wanted.servers.items() if name != server]
+    own = f"{wanted.servers[server]}:{model.GOSSIP_PORT}" if others else ""
+    return [
+        f"--config.file={ALERTMANAGER}",
+        f"--storage.path={ALERTMANAGER_DATA}",
+        f"--web.listen-address=:{wanted.alertmanager.port}",
+        *([f"--web.config.file={WEB_CONFIG}"] if wanted.tls else []),
+        f"--cluster.listen-address={own}",
+        *(f"--cluster.peer={address}:{model.GOSSIP_PORT}" for address in others),
+    ]
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    text: str = yaml.safe_dump(content, sort_keys=False)
+    return f"# Laid out by Salt.\n{text}"

@@ -1,0 +1,168 @@
+# Prometheus with its rules and Alertmanager, on the servers that the datacenter's file names; nothing on others.
+{%- set datacenter = pillar['k8s_datacenter'] %}
+{%- set problems = salt['k8s_prometheus.problems'](datacenter) %}
+{%- if problems %}
+
+k8s-prometheus-pillar:
+  test.configurable_test_state:
+    - changes: False
+    - result: False
+    - comment: {{ problems | join('\n') | json }}
+{%- elif salt['k8s_prometheus.desired'](datacenter) %}
+{%- set want = salt['k8s_prometheus.desired'](datacenter) %}
+{%- set programs = {
+    'prometheus': (want['options'], want['data'], '/etc/prometheus/k8s/prometheus.yml'),
+    'prometheus-alertmanager':
+      (want['alertmanager_options'], want['alertmanager_data'], '/etc/prometheus/k8s/alertmanager.yml'),
+} %}
+{%- set secrets = [] %}
+{%- if want['tls'] %}
+{%- set secrets = secrets + ['certificate', 'key'] %}
+{%- endif %}
+{%- if want['asks_with_tls'] %}
+{%- set secrets = secrets + ['authority'] %}
+{%- endif %}
+
+include:
+  - k8s.site_repository
+{%- for program, (options, data, needs) in programs.items() %}
+
+# As with node_exporter, the unit comes before the package.
+k8s-{{ program }}-unit:
+  file.managed:
+    - name: /etc/systemd/system/{{ program }}.service.d/k8s.conf
+    - source: salt://k8s/files/prometheus-program.conf.jinja
+    - template: jinja
+    - context:
+        program: {{ program }}
+        options: {{ options | json }}
+        data: {{ data }}
+        needs: {{ needs }}
+    - makedirs: True
+
+k8s-{{ program }}-package:
+  pkg.installed:
+    - name: {{ program }}
+    - install_recommends: False
+    - require:
+      - sls: k8s.site_repository
+      - file: k8s-{{ program }}-unit
+    - require_in:
+      - file: k8s-prometheus-directory
+{%- endfor %}
+
+k8s-prometheus-directory:
+  file.directory:
+    - name: /etc/prometheus/k8s
+    - group: prometheus
+    - mode: '0750'
+{%- for name in secrets %}
+
+k8s-prometheus-{{ name }}:
+  file.managed:
+    - name: /etc/prometheus/k8s/{{ name }}.pem
+    - contents_pillar: k8s_secrets:prometheus:{{ name }}
+    - group: prometheus
+    - mode: '0640'
+    - show_changes: False
+    - require:
+      - file: k8s-prometheus-directory
+    - require_in:
+      - file: k8s-prometheus-configuration
+      - file: k8s-alertmanager-configuration
+{%- endfor %}
+{%- if want['asks_with_password'] %}
+
+# Without a line's end: Prometheus takes all of the file, but for white space around it.
+k8s-prometheus-password:
+  file.managed:
+    - name: /etc/prometheus/k8s/password
+    - contents_pillar: k8s_secrets:prometheus:password
+    - contents_newline: False
+    - group: prometheus
+    - mode: '0640'
+    - show_changes: False
+    - require:
+      - file: k8s-prometheus-directory
+    - require_in:
+      - file: k8s-prometheus-configuration
+{%- endif %}
+{%- if want['tls'] %}
+
+k8s-prometheus-web:
+  file.managed:
+    - name: /etc/prometheus/k8s/web.yml
+    - source: salt://k8s/files/exporter-web.yml.jinja
+    - template: jinja
+    - context:
+        of: prometheus
+        basic_auth: {{ want['basic_auth'] }}
+    - group: prometheus
+    - mode: '0640'
+    - show_changes: False
+    - check_cmd: /usr/bin/promtool check web-config
+    - tmp_dir: /etc/prometheus/k8s
+    - require:
+      - file: k8s-prometheus-certificate
+      - file: k8s-prometheus-key
+    - require_in:
+      - file: k8s-prometheus-configuration
+      - file: k8s-alertmanager-configuration
+{%- endif %}
+{%- for name in want['rules'] %}
+
+k8s-prometheus-rules-{{ name }}:
+  file.managed:
+    - name: /etc/prometheus/k8s/rules/{{ name }}.yml
+    - source: salt://k8s/files/prometheus/{{ name }}.yml
+    - makedirs: True
+    - check_cmd: /usr/bin/promtool check rules
+    - require:
+      - file: k8s-prometheus-directory
+    - require_in:
+      - file: k8s-prometheus-configuration
+{%- endfor %}
+
+k8s-prometheus-configuration:
+  file.managed:
+    - name: /etc/prometheus/k8s/prometheus.yml
+    - contents: {{ want['configuration'] | json }}
+    - check_cmd: /usr/bin/promtool check config
+    - require:
+      - file: k8s-prometheus-directory
+
+k8s-alertmanager-configuration:
+  file.managed:
+    - name: /etc/prometheus/k8s/alertmanager.yml
+    - contents: {{ want['alertmanager'] | json }}
+    - check_cmd: /usr/bin/amtool check-config
+    - require:
+      - file: k8s-prometheus-directory
+{%- for program, (options, data, needs) in programs.items() %}
+
+k8s-{{ program }}:
+  k8s_server.service:
+    - name: {{ program }}
+    - files:
+      - /usr/bin/{{ program }}
+      - /etc/systemd/system/{{ program }}.service.d/k8s.conf
+    - require:
+      - file: k8s-prometheus-configuration
+      - file: k8s-alertmanager-configuration
+
+# What they are told is read anew, without a gap in what is measured.
+k8s-{{ program }}-reloaded:
+  k8s_server.service:
+    - name: {{ program }}
+    - files:
+      - {{ needs }}
+{%- if program == 'prometheus' %}
+{%- for name in want['rules'] %}
+      - /etc/prometheus/k8s/rules/{{ name }}.yml
+{%- endfor %}
+{%- endif %}
+    - reload: True
+    - require:
+      - k8s_server: k8s-{{ program }}
+{%- endfor %}
+{%- endif %}

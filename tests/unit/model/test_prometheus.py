@@ -1,0 +1,143 @@
+"""What Prometheus and Alertmanager are told: whom to ask with what, whom to tell, and no secret."""
+
+import json
+
+import pytest
+
+from k8s_lifecycle.model import datacenters, prometheus
+from k8s_lifecycle.server import monitoring
+from k8s_lifecycle.server import prometheus as server_side
+
+SERVERS = {"dc1-mon-1": "10.11.0.5", "dc1-mon-2": "10.11.0.6"}
+SPEC = {
+    "name": "dc1",
+    "servers": ["dc1-*"],
+    "consul": {"package": {"version": "1.8.7-2"}, "servers": {"dc1-s-1": "10.11.0.1"}},
+}
+WEBHOOK = {"webhook": "http://chat.example/"}
+
+
+def datacenter(exporter=None, **wanted):
+    own = {"servers": SERVERS, "environment": "infra", "alertmanager": WEBHOOK, **wanted}
+    return datacenters.from_dict({**SPEC, "monitoring": {"prometheus": own, "node_exporter": exporter or {}}})
+
+
+def jobs(told):
+    return {job["job_name"]: job for job in told["scrape_configs"]}
+
+
+def test_targets_come_from_the_local_agent_with_the_place_of_their_server():
+    told = prometheus.configuration(datacenter(), "dc1-mon-1")
+    for name, service in (
+        ("node", "node-exporter"),
+        ("prometheus", "prometheus"),
+        ("alertmanager", "alertmanager"),
+    ):
+        job = jobs(told)[name]
+        assert job["consul_sd_configs"] == [{"server": "127.0.0.1:8500", "services": [service]}]
+        assert {rule["target_label"]: rule["source_labels"] for rule in job["relabel_configs"]} == {
+            "instance": ["__meta_consul_node"],
+            "datacenter": ["__meta_consul_dc"],
+            "environment": ["__meta_consul_service_metadata_environment"],
+            "cluster": ["__meta_consul_service_metadata_cluster"],
+            "role": ["__meta_consul_service_metadata_role"],
+            "pool": ["__meta_consul_service_metadata_pool"],
+        }
+
+
+def test_two_are_told_apart_but_their_alerts_are_not():
+    first, second = (prometheus.configuration(datacenter(), server) for server in SERVERS)
+    assert first["global"]["external_labels"] == {
+        "datacenter": "dc1",
+        "environment": "infra",
+        "replica": "dc1-mon-1",
+    }
+    assert second["global"]["external_labels"]["replica"] == "dc1-mon-2"
+    assert first["alerting"]["alert_relabel_configs"] == [{"action": "labeldrop", "regex": "replica"}]
+    for told in (first, second):
+        (alertmanagers,) = told["alerting"]["alertmanagers"]
+        assert alertmanagers["static_configs"] == [{"targets": ["10.11.0.5:9093", "10.11.0.6:9093"]}]
+
+
+SECRET = {
+    "scheme": "https",
+    "tls_config": {"ca_file": prometheus.AUTHORITY},
+    "basic_auth": {"username": "prometheus", "password_file": prometheus.PASSWORD},
+}
+
+
+@pytest.mark.parametrize(
+    ("exporter", "own", "behind"),
+    [
+        ({}, {}, set()),
+        ({"tls": True, "basic_auth": True}, {}, {"node"}),
+        ({}, {"tls": True, "basic_auth": True}, {"prometheus", "alertmanager", "to tell"}),
+    ],
+)
+def test_what_is_behind_tls_and_a_password_is_asked_so(exporter, own, behind):
+    told = prometheus.configuration(datacenter(exporter, **own), "dc1-mon-1")
+    asked = {**jobs(told), "to tell": told["alerting"]["alertmanagers"][0]}
+    assert {name for name, how in asked.items() if how.items() >= SECRET.items()} == behind
+    assert {name for name, how in asked.items() if "scheme" in how or "basic_auth" in how} == behind
+
+
+def test_a_password_follows_no_redirect():
+    told = prometheus.configuration(datacenter({"tls": True, "basic_auth": True}), "dc1-mon-1")
+    assert {job["follow_redirects"] for job in told["scrape_configs"]} == {False}
+
+
+def test_whom_alertmanager_tells():
+    email = {"to": "on-call@example.com", "sender": "dc1@example.com", "relay": "mail.example:25"}
+    wanted = {**WEBHOOK, "email": email, "watchdog": "http://deadman.example/"}
+    found = datacenter(alertmanager=wanted).monitoring.prometheus
+    told = prometheus.alertmanager(found.alertmanager)
+    receivers = {receiver["name"]: receiver for receiver in told["receivers"]}
+    assert receivers["people"]["webhook_configs"] == [{"url": "http://chat.example/"}]
+    assert receivers["people"]["email_configs"] == [
+        {"to": "on-call@example.com", "from": "dc1@example.com", "smarthost": "mail.example:25"}
+    ]
+    (watchdog,) = told["route"]["routes"]
+    assert receivers[watchdog["receiver"]]["webhook_configs"][0]["url"] == "http://deadman.example/"
+
+
+def test_without_its_url_nobody_is_told_of_the_watchdog():
+    told = prometheus.alertmanager(datacenter().monitoring.prometheus.alertmanager)
+    receivers = {receiver["name"]: receiver for receiver in told["receivers"]}
+    assert receivers[told["route"]["routes"][0]["receiver"]] == {"name": "nobody"}
+
+
+def test_alertmanagers_tell_each_other_and_a_lone_one_does_not_listen_for_others():
+    options = server_side.alertmanager_options(datacenter().monitoring.prometheus, "dc1-mon-1")
+    assert "--cluster.listen-address=10.11.0.5:9094" in options
+    assert "--cluster.peer=10.11.0.6:9094" in options
+    lone = datacenter(servers={"dc1-mon-1": "10.11.0.5"}).monitoring.prometheus
+    options = server_side.alertmanager_options(lone, "dc1-mon-1")
+    assert "--cluster.listen-address=" in options
+    assert not any("--cluster.peer" in option for option in options)
+
+
+def test_how_much_is_kept():
+    options = server_side.options(datacenter(retention="30d", retention_size="9GB").monitoring.prometheus)
+    assert {"--storage.tsdb.retention.time=30d", "--storage.tsdb.retention.size=9GB"} <= set(options)
+    assert not any("size" in option for option in server_side.options(datacenter().monitoring.prometheus))
+
+
+def test_only_on_the_servers_that_are_named():
+    assert server_side.desired(datacenter(), "dc1-w-1") is None
+    assert server_side.desired(datacenters.from_dict(SPEC), "dc1-mon-1") is None
+    assert json.dumps(server_side.desired(datacenter(), "dc1-mon-2"))
+
+
+def test_the_firewall_lets_prometheus_servers_and_those_that_are_named_in():
+    found = datacenter({"allow_from": ["10.11.0.0/24"]}, allow_from=["10.8.0.0/24"])
+    text = monitoring.desired(found, "dc1-mon-1", None)["firewall"]
+    assert "tcp dport 9100 ip saddr { 10.11.0.0/24 } accept" in text
+    for port in (9090, 9093):
+        assert f"tcp dport {port} ip saddr {{ 10.8.0.0/24, 10.11.0.5/32, 10.11.0.6/32 }} accept" in text
+        assert f"tcp dport {port} drop" in text
+    for protocol in ("tcp", "udp"):
+        assert f"{protocol} dport 9094 ip saddr {{ 10.11.0.5/32, 10.11.0.6/32 }} accept" in text
+        assert f"{protocol} dport 9094 drop" in text
+    elsewhere = monitoring.desired(found, "dc1-w-1", None)["firewall"]
+    assert "9090" not in elsewhere
+    assert monitoring.desired(datacenter(), "dc1-w-1", None)["firewall"] is None
