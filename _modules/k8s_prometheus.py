@@ -70,6 +70,8 @@ def desired(assignment: Mapping[str, Any]) -> dict[str, Any] | None:
         The texts of their configurations, without a secret.
     rules
         The names of the files with rules, a list.
+    discovery
+        The arguments of the script that writes whom to ask, a list.
     tls, basic_auth
         Whether both answer with TLS only, and ask for a user and password.
     asks_with_tls, asks_with_password

@@ -123,6 +123,35 @@ k8s-prometheus-rules-{{ name }}:
       - file: k8s-prometheus-configuration
 {%- endfor %}
 
+k8s-targets:
+  file.managed:
+    - name: /usr/local/lib/k8s-targets
+    - source: salt://k8s/files/k8s_targets.py
+
+k8s-targets-service:
+  file.managed:
+    - name: /etc/systemd/system/k8s-targets.service
+    - source: salt://k8s/files/k8s-targets.service.jinja
+    - template: jinja
+    - context:
+        arguments: {{ want['discovery'] | json }}
+
+k8s-targets-schedule:
+  file.managed:
+    - name: /etc/systemd/system/k8s-targets.timer
+    - source: salt://k8s/files/k8s-targets.timer
+
+k8s-targets-timer:
+  k8s_server.service:
+    - name: k8s-targets.timer
+    - files:
+      - /etc/systemd/system/k8s-targets.timer
+      - /etc/systemd/system/k8s-targets.service
+    - require:
+      - file: k8s-targets
+      - file: k8s-targets-service
+      - file: k8s-targets-schedule
+
 k8s-prometheus-configuration:
   file.managed:
     - name: /etc/prometheus/k8s/prometheus.yml

@@ -18,8 +18,9 @@ RULES = f"{CONFIG}/rules"
 AUTHORITY, PASSWORD = f"{CONFIG}/authority.pem", f"{CONFIG}/password"
 USER = "prometheus"
 GOSSIP_PORT = 9094
-# Of the service's registration, which follows from the minion id. Empty ones are no labels.
-PLACE = ("environment", "cluster", "role", "pool")
+TARGETS = "/var/lib/k8s-targets"
+# Jobs of Prometheus and the services in Consul that they ask.
+JOBS = {"node": consul.NODE_EXPORTER, "prometheus": consul.PROMETHEUS, "alertmanager": consul.ALERTMANAGER}
 
 _PEOPLE, _NOBODY, _WATCHDOG = "people", "nobody", "watchdog"
 
@@ -46,9 +47,9 @@ def configuration(datacenter: Datacenter, server: str) -> dict[str, Any]:
             "alertmanagers": [{**own, "static_configs": [{"targets": _alertmanagers(wanted)}]}],
         },
         "scrape_configs": [
-            _job("node", consul.NODE_EXPORTER, _asked_with(exporter.tls, exporter.basic_auth)),
-            _job("prometheus", consul.PROMETHEUS, own),
-            _job("alertmanager", consul.ALERTMANAGER, own),
+            _job("node", _asked_with(exporter.tls, exporter.basic_auth)),
+            _job("prometheus", own),
+            _job("alertmanager", own),
         ],
     }
 
@@ -95,24 +96,15 @@ def of(datacenter: Datacenter) -> Prometheus:
     return datacenter.monitoring.prometheus
 
 
-def _job(name: str, service: str, asked_with: Mapping[str, Any]) -> dict[str, Any]:
-    """Return whom to ask: all who have a service in the catalogue, well or not."""
+def _job(name: str, asked_with: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whom to ask: those of a file that k8s_targets.py makes."""
     return {
         "job_name": name,
         **asked_with,
         # A password goes to who was asked, nowhere else.
         "follow_redirects": False,
-        "consul_sd_configs": [{"server": f"127.0.0.1:{consul.HTTP_PORT}", "services": [service]}],
-        "relabel_configs": [
-            _label("instance", "__meta_consul_node"),
-            _label("datacenter", "__meta_consul_dc"),
-            *(_label(name, f"__meta_consul_service_metadata_{name}") for name in PLACE),
-        ],
+        "file_sd_configs": [{"files": [f"{TARGETS}/{name}.json"]}],
     }
-
-
-def _label(name: str, source: str) -> dict[str, Any]:
-    return {"source_labels": [source], "target_label": name}
 
 
 def _asked_with(tls: bool, basic_auth: bool) -> dict[str, Any]:

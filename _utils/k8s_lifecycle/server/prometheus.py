@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from k8s_lifecycle.model import prometheus as model
+from k8s_lifecycle.model.consul import HTTP_PORT
 from k8s_lifecycle.model.datacenter import Datacenter, Prometheus
 
 CONFIGURATION = f"{model.CONFIG}/prometheus.yml"
@@ -29,6 +30,7 @@ def desired(datacenter: Datacenter, server: str) -> dict[str, Any] | None:
         "data": DATA,
         "alertmanager_data": ALERTMANAGER_DATA,
         "rules": list(RULES),
+        "discovery": discovery(),
         "configuration": _yaml(model.configuration(datacenter, server)),
         "alertmanager": _yaml(model.alertmanager(wanted.alertmanager)),
         "tls": wanted.tls,
@@ -49,6 +51,12 @@ def options(wanted: Prometheus) -> list[str]:
         f"--web.listen-address=:{wanted.port}",
         *([f"--web.config.file={WEB_CONFIG}"] if wanted.tls else []),
     ]
+
+
+def discovery() -> list[str]:
+    """Return the arguments of k8s_targets.py, which tells Prometheus whom to ask."""
+    jobs = (f"{job}={service}" for job, service in model.JOBS.items())
+    return [f"http://127.0.0.1:{HTTP_PORT}", model.TARGETS, *jobs]
 
 
 def alertmanager_options(wanted: Prometheus, server: str) -> list[str]:

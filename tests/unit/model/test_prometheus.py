@@ -26,23 +26,14 @@ def jobs(told):
     return {job["job_name"]: job for job in told["scrape_configs"]}
 
 
-def test_targets_come_from_the_local_agent_with_the_place_of_their_server():
-    told = prometheus.configuration(datacenter(), "dc1-mon-1")
-    for name, service in (
-        ("node", "node-exporter"),
-        ("prometheus", "prometheus"),
-        ("alertmanager", "alertmanager"),
-    ):
-        job = jobs(told)[name]
-        assert job["consul_sd_configs"] == [{"server": "127.0.0.1:8500", "services": [service]}]
-        assert {rule["target_label"]: rule["source_labels"] for rule in job["relabel_configs"]} == {
-            "instance": ["__meta_consul_node"],
-            "datacenter": ["__meta_consul_dc"],
-            "environment": ["__meta_consul_service_metadata_environment"],
-            "cluster": ["__meta_consul_service_metadata_cluster"],
-            "role": ["__meta_consul_service_metadata_role"],
-            "pool": ["__meta_consul_service_metadata_pool"],
-        }
+def test_each_job_has_the_file_that_is_made_for_it():
+    told = jobs(prometheus.configuration(datacenter(), "dc1-mon-1"))
+    assert set(told) == set(prometheus.JOBS)
+    for name, job in told.items():
+        assert job["file_sd_configs"] == [{"files": [f"/var/lib/k8s-targets/{name}.json"]}]
+    consul, directory, *words = server_side.discovery()
+    assert (consul, directory) == ("http://127.0.0.1:8500", "/var/lib/k8s-targets")
+    assert "node=node-exporter" in words
 
 
 def test_two_are_told_apart_but_their_alerts_are_not():

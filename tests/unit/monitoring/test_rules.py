@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
+import promql
 import pytest
-import yaml
 
 from k8s_lifecycle.server import prometheus
 
 CHECKOUT = Path(__file__).parents[3]
 FILES = sorted((CHECKOUT / "states/k8s/files/prometheus").glob("*.yml"))
 RUNBOOKS = CHECKOUT / "docs/runbooks"
-RULES = [
-    rule for file in FILES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]
-]
+RULES = list(promql.rules())
 ALERTS = [rule for rule in RULES if "alert" in rule]
 
 
@@ -38,3 +36,13 @@ def test_names_are_unique_and_no_runbook_is_left_over():
     names = [rule.get("alert") or rule["record"] for rule in RULES]
     assert len(set(names)) == len(names)
     assert {path.stem for path in RUNBOOKS.glob("*.md")} == {alert["alert"] for alert in ALERTS}
+
+
+def test_metrics_are_found_in_expressions():
+    found = promql.metrics(
+        'sum by (a) (rate(one_total{x="y{"}[5m])) / on (b) group_left () two > 5 * 3600'
+        ' or abs(three:max - time()) unless on (instance) label_replace(up == 0, "a", "$1", "b", "(.+)")'
+    )
+    assert found == {"one_total", "two", "three:max", "up"}
+    others = ("up", "node_", "prometheus_", "alertmanager_", "k8s_")
+    assert [name for name in promql.used() if not name.startswith(others)] == []

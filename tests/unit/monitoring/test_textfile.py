@@ -14,6 +14,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import promql
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -221,35 +222,6 @@ def test_a_part_that_cannot_be_made_is_told_and_so_is_when_all_could(server):
     assert "services: RuntimeError" in said
 
 
-@pytest.fixture
-def plain():
-    """A function that answers on a port of loopback, by path; anything else is an error."""
-    running = []
-
-    def start(answers):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.server.asked.append(self.path)
-                answer = answers.get(self.path.partition("?")[0])
-                self.send_response(500 if answer is None else 200)
-                self.end_headers()
-                self.wfile.write(answer or b"")
-
-            def log_message(self, *_):
-                pass
-
-        listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        listening.asked = []
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        running.append(listening)
-        return listening
-
-    yield start
-    for listening in running:
-        listening.shutdown()
-        listening.server_close()
-
-
 def test_kubelet_and_containerd(server, plain, tmp_path):
     listening = plain({"/healthz": b"ok"})
     runtime = socket.socket(socket.AF_UNIX)
@@ -359,6 +331,31 @@ def test_the_last_highstate(server):
     found, _ = server.run()
     assert ("k8s_highstate_ended_timestamp_seconds",) not in found
     assert found["k8s_highstate_unfinished_timestamp_seconds",] == 7
+
+
+def test_all_that_the_rules_use_is_made(server, serve, plain, tmp_path):
+    """Everything on at once; alerts on a metric that nobody makes would be silent."""
+    (server.files / "one.crt").write_bytes(certificate("one", 90)[0])
+    authority = certificate("authority", 100)
+    api = serve(*certificate("localhost", 1, authority)[:2], tmp_path, json.dumps(NODE).encode())
+    kubeconfig(server, authority, api.server_port)
+    checks = json.dumps([{"Node": "dc1-w-2", "Status": "critical"}]).encode()
+    local = f"http://127.0.0.1:{plain({'/health/state/any': checks, '/healthz': b'ok'}).server_port}"
+    Path(server.configuration["highstate"]).write_text(
+        json.dumps({"ended": 20.5, "states": 30, "failures": 2, "unfinished": 30.0})
+    )
+    server.systemctl("echo active")
+    server.configuration.update(
+        certificate_ports=[f"127.0.0.1:{api.server_port}"],
+        services=["consul"],
+        kubelet=f"{local}/healthz",
+        containerd="/nowhere.sock",
+        consul=local,
+    )
+    found, said = server.run()
+    assert said == ""
+    wanted = {name for name in promql.used() if name.startswith("k8s_")}
+    assert wanted - {name for name, *_ in found} == set()
 
 
 def test_the_file_is_whole_at_every_moment(server):
