@@ -44,6 +44,7 @@ def problems(assignment: Mapping[str, Any]) -> list[str]:
         "users": want["basic_auth"],
         "authority": want["asks_with_tls"],
         "password": want["asks_with_password"],
+        "central": want["sends_on"],
     }
     path, remedy = f"pillar {secrets.PILLAR}.prometheus", "add it, by minion id"
     return [
@@ -76,6 +77,10 @@ def desired(assignment: Mapping[str, Any]) -> dict[str, Any] | None:
         Whether both answer with TLS only, and ask for a user and password.
     asks_with_tls, asks_with_password
         Whether Prometheus needs the authority's certificate, and a password, to ask others.
+    sends_on
+        Whether it sends what it was told on to the central Prometheus.
+
+    On a central Prometheus, what concerns Alertmanager and discovery is None: it has neither.
 
     CLI Example:
 

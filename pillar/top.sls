@@ -21,5 +21,7 @@ base:
     - secrets.dc1-consul
   'dc1-mon-[12]':
     - secrets.dc1-prometheus
+  'dc1-central-1':
+    - secrets.dc1-central
   'dc1-*':
     - secrets.node-exporter

@@ -9,3 +9,6 @@ k8s_secrets:
       on-call: sdb://vault/monitoring?on_call_bcrypt
     authority: sdb://vault/monitoring?authority
     password: sdb://vault/monitoring?prometheus_password
+    central:
+      authority: sdb://vault/monitoring?authority
+      password: sdb://vault/monitoring/dc1?central_password

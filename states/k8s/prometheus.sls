@@ -10,17 +10,25 @@ k8s-prometheus-pillar:
     - comment: {{ problems | join('\n') | json }}
 {%- elif salt['k8s_prometheus.desired'](datacenter) %}
 {%- set want = salt['k8s_prometheus.desired'](datacenter) %}
-{%- set programs = {
-    'prometheus': (want['options'], want['data'], '/etc/prometheus/k8s/prometheus.yml'),
+{%- set programs = {'prometheus': (want['options'], want['data'], '/etc/prometheus/k8s/prometheus.yml')} %}
+{%- if want['alertmanager'] %}
+{%- do programs.update({
     'prometheus-alertmanager':
       (want['alertmanager_options'], want['alertmanager_data'], '/etc/prometheus/k8s/alertmanager.yml'),
-} %}
-{%- set secrets = [] %}
+}) %}
+{%- endif %}
+{%- set secrets = {} %}
 {%- if want['tls'] %}
-{%- set secrets = secrets + ['certificate', 'key'] %}
+{%- do secrets.update({'certificate.pem': 'certificate', 'key.pem': 'key'}) %}
 {%- endif %}
 {%- if want['asks_with_tls'] %}
-{%- set secrets = secrets + ['authority'] %}
+{%- do secrets.update({'authority.pem': 'authority'}) %}
+{%- endif %}
+{%- if want['asks_with_password'] %}
+{%- do secrets.update({'password': 'password'}) %}
+{%- endif %}
+{%- if want['sends_on'] %}
+{%- do secrets.update({'central-authority.pem': 'central:authority', 'central-password': 'central:password'}) %}
 {%- endif %}
 
 include:
@@ -56,12 +64,14 @@ k8s-prometheus-directory:
     - name: /etc/prometheus/k8s
     - group: prometheus
     - mode: '0750'
-{%- for name in secrets %}
+{%- for file, name in secrets.items() %}
 
-k8s-prometheus-{{ name }}:
+k8s-prometheus-{{ name | replace(':', '-') }}:
   file.managed:
-    - name: /etc/prometheus/k8s/{{ name }}.pem
+    - name: /etc/prometheus/k8s/{{ file }}
     - contents_pillar: k8s_secrets:prometheus:{{ name }}
+    # Of a password, the end of a line would be a part.
+    - contents_newline: {{ file.endswith('.pem') }}
     - group: prometheus
     - mode: '0640'
     - show_changes: False
@@ -69,24 +79,7 @@ k8s-prometheus-{{ name }}:
       - file: k8s-prometheus-directory
     - require_in:
       - file: k8s-prometheus-configuration
-      - file: k8s-alertmanager-configuration
 {%- endfor %}
-{%- if want['asks_with_password'] %}
-
-# Without a line's end: Prometheus takes all of the file, but for white space around it.
-k8s-prometheus-password:
-  file.managed:
-    - name: /etc/prometheus/k8s/password
-    - contents_pillar: k8s_secrets:prometheus:password
-    - contents_newline: False
-    - group: prometheus
-    - mode: '0640'
-    - show_changes: False
-    - require:
-      - file: k8s-prometheus-directory
-    - require_in:
-      - file: k8s-prometheus-configuration
-{%- endif %}
 {%- if want['tls'] %}
 
 k8s-prometheus-web:
@@ -107,7 +100,6 @@ k8s-prometheus-web:
       - file: k8s-prometheus-key
     - require_in:
       - file: k8s-prometheus-configuration
-      - file: k8s-alertmanager-configuration
 {%- endif %}
 {%- for name in want['rules'] %}
 
@@ -122,6 +114,7 @@ k8s-prometheus-rules-{{ name }}:
     - require_in:
       - file: k8s-prometheus-configuration
 {%- endfor %}
+{%- if want['discovery'] %}
 
 k8s-targets:
   file.managed:
@@ -151,6 +144,7 @@ k8s-targets-timer:
       - file: k8s-targets
       - file: k8s-targets-service
       - file: k8s-targets-schedule
+{%- endif %}
 
 k8s-prometheus-configuration:
   file.managed:
@@ -159,6 +153,7 @@ k8s-prometheus-configuration:
     - check_cmd: /usr/bin/promtool check config
     - require:
       - file: k8s-prometheus-directory
+{%- if want['alertmanager'] %}
 
 k8s-alertmanager-configuration:
   file.managed:
@@ -166,7 +161,10 @@ k8s-alertmanager-configuration:
     - contents: {{ want['alertmanager'] | json }}
     - check_cmd: /usr/bin/amtool check-config
     - require:
-      - file: k8s-prometheus-directory
+      - file: k8s-prometheus-configuration
+    - require_in:
+      - k8s_server: k8s-prometheus-alertmanager
+{%- endif %}
 {%- for program, (options, data, needs) in programs.items() %}
 
 k8s-{{ program }}:
@@ -177,7 +175,6 @@ k8s-{{ program }}:
       - /etc/systemd/system/{{ program }}.service.d/k8s.conf
     - require:
       - file: k8s-prometheus-configuration
-      - file: k8s-alertmanager-configuration
 
 # What they are told is read anew, without a gap in what is measured.
 k8s-{{ program }}-reloaded:

@@ -36,7 +36,7 @@ from k8s_lifecycle.model import prometheus as model
 from k8s_lifecycle.server import monitoring, prometheus
 
 FILES = Path(__file__).parents[2] / "states/k8s/files"
-SERVER, ADDRESS = "dc1-s", "127.0.3.1"
+SERVER, ADDRESS, OTHER = "dc1-s", "127.0.3.1", "dc1-c"
 PASSWORD = "correct-horse"  # noqa: S105 - for this test only
 SPEC = """
 servers: ["dc1-*"]
@@ -52,10 +52,12 @@ monitoring:
     port: {prometheus}
     tls: true
     basic_auth: true
+    remote_write: https://{address}:{central}/api/v1/write
     alertmanager:
       port: {alertmanager}
       webhook: http://127.0.0.1:{webhook}/people
       watchdog: http://127.0.0.1:{webhook}/watchdog
+  central: {{servers: {{{other}: 127.0.3.2}}, port: {central}}}
 """
 
 
@@ -89,9 +91,11 @@ class Monitored:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.webhook = folder, Webhook()
-        names = ("exporter", "prometheus", "alertmanager")
+        names = ("exporter", "prometheus", "alertmanager", "central")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
-        text = SPEC.format(server=SERVER, address=ADDRESS, webhook=self.webhook.port, **self.ports)
+        text = SPEC.format(
+            server=SERVER, other=OTHER, address=ADDRESS, webhook=self.webhook.port, **self.ports
+        )
         self.site = Site(folder, {"dc1": text}, {SERVER: ADDRESS})
         place = self.site.datacenters.place(SERVER)
         assert place
@@ -119,15 +123,21 @@ class Monitored:
         """What the SLS do, in their order, with their checks."""
         desired = prometheus.desired(self.datacenter, SERVER)
         assert desired
-        for name, of in (("prometheus", "prometheus"), ("exporter", "node_exporter")):
+        for name, of in (
+            ("prometheus", "prometheus"),
+            ("central/prometheus", "prometheus"),
+            ("exporter", "node_exporter"),
+        ):
             own = self.folder / name
-            own.mkdir()
+            own.mkdir(parents=True)
             (own / "certificate.pem").write_text(str(self.own.certificate))
             (own / "key.pem").write_text(str(self.own.key))
             (own / "web.yml").write_text(rendered("exporter-web.yml.jinja", self.pillar, of))
         folder = self.folder / "prometheus"
         (folder / "authority.pem").write_text(str(self.own.authority))
         (folder / "password").write_text(str(self.own.password))
+        (folder / "central-authority.pem").write_text(str(self.own.authority))
+        (folder / "central-password").write_text(PASSWORD)
         (folder / "rules").mkdir()
         for name in desired["rules"]:
             (folder / "rules" / f"{name}.yml").write_text((FILES / f"prometheus/{name}.yml").read_text())
@@ -142,6 +152,14 @@ class Monitored:
             command = [debian_binary(package, program), *words]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
+        central = prometheus.desired(self.datacenter, OTHER)
+        assert central
+        (folder.parent / "central/prometheus/rules").mkdir()
+        text = central["configuration"].replace(str(model.CONFIG), f"{self.folder}/central/prometheus")
+        # It asks the Alertmanager with what the first one has.
+        text = text.replace("central/prometheus/authority", "prometheus/authority")
+        text = text.replace("central/prometheus/password", "prometheus/password")
+        (folder.parent / "central/prometheus/prometheus.yml").write_text(text)
         (self.folder / "targets").mkdir()
         (self.folder / "textfiles").mkdir()
         (self.folder / "textfiles" / "k8s.prom").write_text("k8s_ours 1\n")
@@ -155,20 +173,31 @@ class Monitored:
         # What is told before it knows its Alertmanager, it tells again; a minute later by default.
         self.start("prometheus", [*desired["options"], "--rules.alert.resend-delay=5s"])
 
-    def start(self, program: str, options: list[str]) -> None:
-        log = (self.folder / f"{program}.log").open("wb")
+        central = prometheus.desired(self.datacenter, OTHER)
+        assert central
+        options = [
+            option.replace(model.CONFIG, f"{self.folder}/central/prometheus").replace(
+                prometheus.DATA, f"{self.folder}/central/data"
+            )
+            for option in central["options"]
+        ]
+        self.start("prometheus", options, "central")
+
+    def start(self, program: str, options: list[str], name: str = "") -> None:
+        name = name or program
+        log = (self.folder / f"{name}.log").open("wb")
         path = debian_binary(program, program)
         # Alertmanager reads templates of its package; nobody else sees them there.
         inside = 'mount --bind "$0" /usr/share && exec "$@"'
         around = ["unshare", "--map-root-user", "--mount", "sh", "-c", inside, path.parents[1] / "share"]
         command = [*around, path, *map(self.moved, options)]
-        self.processes[program] = subprocess.Popen(command, stdout=log, stderr=log)
+        self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log)
 
     def discover(self) -> bool:
         """What the timer does; whether all jobs have somebody to ask."""
         command = [sys.executable, "-I", FILES / "k8s_targets.py", *map(self.moved, prometheus.discovery())]
         subprocess.run(command, check=True)
-        files = (self.folder / "targets" / f"{job}.json" for job in model.JOBS)
+        files = (self.folder / "targets" / f"{job}.json" for job in model.JOBS if job != "central")
         return all(json.loads(file.read_text()) for file in files)
 
     def stop(self, program: str) -> None:
@@ -197,9 +226,9 @@ class Monitored:
         with urllib.request.build_opener(*handlers).open(request, timeout=10) as answer:
             return json.load(answer)
 
-    def query(self, expression: str) -> list[dict[str, Any]]:
+    def query(self, expression: str, of: str = "prometheus") -> list[dict[str, Any]]:
         asked = urllib.parse.urlencode({"query": expression})
-        found: list[dict[str, Any]] = self.ask("prometheus", f"/api/v1/query?{asked}")["data"]["result"]
+        found: list[dict[str, Any]] = self.ask(of, f"/api/v1/query?{asked}")["data"]["result"]
         return found
 
     def wait(self, what: str, holds: Any, seconds: float = 40) -> None:
@@ -235,7 +264,9 @@ def made_secrets(folder: Path) -> dict[str, Any]:
     certificate, key = (folder / "made.pem").read_text(), (folder / "made.key").read_text()
     hashed = crypt.crypt(PASSWORD, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16))  # noqa: S324 - it is bcrypt
     own = {"certificate": certificate, "key": key, "users": {"prometheus": hashed}}
-    return {"node_exporter": own, "prometheus": {**own, "authority": certificate, "password": PASSWORD}}
+    users = {"users": {"prometheus": hashed, "dc1": hashed}}
+    both = {"authority": certificate, "password": PASSWORD}
+    return {"node_exporter": own, "prometheus": {**own, **users, **both, "central": both}}
 
 
 def rendered(name: str, pillar: dict[str, Any], of: str) -> str:
@@ -268,12 +299,25 @@ def test_targets_are_found_through_consul_and_asked_with_the_password(monitored:
     assert monitored.query("k8s_ours")[0]["metric"]["instance"] == SERVER
 
 
-@pytest.mark.parametrize("program", ["prometheus", "alertmanager"])
+@pytest.mark.parametrize("program", ["prometheus", "alertmanager", "central"])
 def test_who_has_no_password_is_not_answered(monitored: Monitored, program: str) -> None:
     for password in (None, "wrong"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             monitored.ask(program, "/metrics", password)
         assert refused.value.code == 401
+
+
+def test_figures_arrive_at_the_central_one_with_where_they_are_from(monitored: Monitored) -> None:
+    asked = 'up{job="node"}'
+    monitored.wait("them", lambda: monitored.query(asked, "central"))
+    assert monitored.query(asked, "central")[0]["metric"] == {
+        "__name__": "up",
+        "job": "node",
+        "instance": SERVER,
+        "datacenter": "dc1",
+        "environment": "infra",
+        "replica": SERVER,
+    }
 
 
 def test_the_password_is_shown_nowhere(monitored: Monitored) -> None:
@@ -298,8 +342,8 @@ def self_told(monitored: Monitored) -> set[str]:
 
 
 def test_rules_are_evaluated(monitored: Monitored) -> None:
-    groups = monitored.ask("prometheus", "/api/v1/rules")["data"]["groups"]
-    rules = [rule for group in groups for rule in group["rules"]]
+    answers = [monitored.ask(of, "/api/v1/rules") for of in ("prometheus", "central")]
+    rules = [rule for answer in answers for group in answer["data"]["groups"] for rule in group["rules"]]
     assert len(rules) == len(list(promql.rules()))
     assert [rule for rule in rules if rule["health"] == "err"] == []
 

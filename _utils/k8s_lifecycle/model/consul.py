@@ -19,8 +19,8 @@ AUTHORITY, CERTIFICATE, KEY = (f"{CONFIG}/tls/{name}.pem" for name in ("authorit
 HTTP_PORT, DNS_PORT = 8500, 8600
 
 NODE_EXPORTER, KUBERNETES = "node-exporter", "kubernetes"
-PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
-OWN_SERVICES = ("consul", NODE_EXPORTER, KUBERNETES, PROMETHEUS, ALERTMANAGER)
+PROMETHEUS, ALERTMANAGER, CENTRAL = "prometheus", "alertmanager", "prometheus-central"
+OWN_SERVICES = ("consul", NODE_EXPORTER, KUBERNETES, PROMETHEUS, ALERTMANAGER, CENTRAL)
 KUBELET_PORT, KUBELET_HEALTH = 10250, "http://127.0.0.1:10248/healthz"
 NODE_ROLES = ("control-plane", "worker")
 
@@ -157,7 +157,9 @@ def _node_exporter(datacenter: Datacenter) -> dict[str, Any]:
 
 
 def _monitoring(datacenter: Datacenter, server: str) -> list[dict[str, Any]]:
-    prometheus = datacenter.monitoring.prometheus
+    prometheus, central = datacenter.monitoring.prometheus, datacenter.monitoring.central
+    if central and server in central.servers:
+        return [_definition(CENTRAL, central.port, (), _answers(central.port, "/", tls=True))]
     if prometheus is None or server not in prometheus.servers:
         return []
     ports = {PROMETHEUS: prometheus.port, ALERTMANAGER: prometheus.alertmanager.port}

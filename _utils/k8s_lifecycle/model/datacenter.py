@@ -118,7 +118,34 @@ class Prometheus:
         default=(),
         derived="the Prometheus servers only",
     )
+    remote_write: str | None = setting(
+        kinds.url("https", example="https://central.example:9090/api/v1/write"),
+        "The URL of the central Prometheus that all figures are sent on to, as the user DATACENTER.",
+        default=None,
+        derived="they stay here",
+    )
     alertmanager: Alertmanager = setting(Section(Alertmanager), "Who is told of alerts.")
+
+
+@settings
+class Central:
+    """The central Prometheus, which others send their figures on to; with TLS and a password only."""
+
+    servers: Mapping[str, str] = setting(
+        MapOf(kinds.MINION, kinds.ADDRESS),
+        "Minion ids, each by name, with its address; servers of this datacenter without a Prometheus.",
+    )
+    retention: str = setting(kinds.DURATION, "How long what was sent is kept.", default="90d")
+    retention_size: str | None = setting(
+        kinds.SIZE,
+        "How large that may become on disk before the oldest goes.",
+        default=None,
+        derived="no limit",
+    )
+    port: int = setting(kinds.whole(1, 65535), "The port that it listens on.", default=9090)
+    allow_from: tuple[str, ...] = setting(
+        ListOf(kinds.CIDR), "The networks that may reach it; the firewall refuses others.", default=()
+    )
 
 
 @settings
@@ -141,6 +168,12 @@ class Monitoring:
     )
     prometheus: Prometheus | None = setting(
         Section(Prometheus), "The datacenter's Prometheus servers.", default=None, derived="none"
+    )
+    central: Central | None = setting(
+        Section(Central),
+        "The central Prometheus, in one of the datacenters.",
+        default=None,
+        derived="elsewhere, or none",
     )
 
 

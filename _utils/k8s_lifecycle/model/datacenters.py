@@ -11,7 +11,7 @@ from typing import Any
 
 from k8s_lifecycle.model.claims import Claim, conflicts
 from k8s_lifecycle.model.consul import OWN_SERVICES
-from k8s_lifecycle.model.datacenter import Datacenter, Prometheus
+from k8s_lifecycle.model.datacenter import Central, Datacenter, Prometheus
 from k8s_lifecycle.model.documents import check_name, read_yaml
 from k8s_lifecycle.model.prometheus import GOSSIP_PORT
 from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, shown
@@ -135,6 +135,8 @@ def _problems(found: Datacenter) -> Iterator[Problem]:
         )
     if found.monitoring.prometheus:
         yield from _prometheus(found, found.monitoring.prometheus)
+    if found.monitoring.central:
+        yield from _central(found, found.monitoring.central)
     if found.consul:
         yield from _consul_version(found.consul.package.version, found)
         yield from _consul_servers(found.consul.servers, found)
@@ -158,6 +160,22 @@ def _prometheus(found: Datacenter, wanted: Prometheus) -> Iterator[Problem]:
         for user in [name for name, other in used.items() if other == port]:
             yield Problem(f"{path}.{key}", f"{port} is the port of {user}, too", "write another one")
         used["Prometheus"] = port
+
+
+def _central(found: Datacenter, wanted: Central) -> Iterator[Problem]:
+    path, prometheus = "monitoring.central", found.monitoring.prometheus
+    if not prometheus:
+        wrong = "it is watched, and its alerts are sent, by the datacenter's own Prometheus servers"
+        yield Problem(path, wrong, "write `monitoring.prometheus`, too")
+    if not wanted.servers:
+        yield Problem(f"{path}.servers", "no server is named", "name at least one, or leave out `central`")
+    yield from _addresses(f"{path}.servers", wanted.servers, found)
+    for server in sorted({*wanted.servers} & {*(prometheus.servers if prometheus else ())}):
+        wrong = "runs the datacenter's own Prometheus already"
+        yield Problem(f"{path}.servers.{server}", wrong, "name another server")
+    if wanted.port == found.monitoring.node_exporter.port:
+        wrong = f"{wanted.port} is the port of node_exporter, too"
+        yield Problem(f"{path}.port", wrong, "write another one")
 
 
 def _consul_version(written: str, found: Datacenter) -> Iterator[Problem]:

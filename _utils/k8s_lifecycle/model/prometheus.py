@@ -16,11 +16,17 @@ from k8s_lifecycle.model.datacenter import Alertmanager, Datacenter, Prometheus
 CONFIG = "/etc/prometheus/k8s"
 RULES = f"{CONFIG}/rules"
 AUTHORITY, PASSWORD = f"{CONFIG}/authority.pem", f"{CONFIG}/password"
+CENTRAL_AUTHORITY, CENTRAL_PASSWORD = f"{CONFIG}/central-authority.pem", f"{CONFIG}/central-password"
 USER = "prometheus"
 GOSSIP_PORT = 9094
 TARGETS = "/var/lib/k8s-targets"
 # Jobs of Prometheus and the services in Consul that they ask.
-JOBS = {"node": consul.NODE_EXPORTER, "prometheus": consul.PROMETHEUS, "alertmanager": consul.ALERTMANAGER}
+JOBS = {
+    "node": consul.NODE_EXPORTER,
+    "prometheus": consul.PROMETHEUS,
+    "alertmanager": consul.ALERTMANAGER,
+    "central": consul.CENTRAL,
+}
 
 _PEOPLE, _NOBODY, _WATCHDOG = "people", "nobody", "watchdog"
 
@@ -29,6 +35,9 @@ def configuration(datacenter: Datacenter, server: str) -> dict[str, Any]:
     """Return the configuration of Prometheus on a server."""
     wanted, exporter = of(datacenter), datacenter.monitoring.node_exporter
     own = _asked_with(wanted.tls, wanted.basic_auth)
+    sent_on = (
+        {"remote_write": [_remote_write(wanted.remote_write, datacenter.name)]} if wanted.remote_write else {}
+    )
     return {
         "global": {
             "scrape_interval": f"{wanted.interval}s",
@@ -41,16 +50,24 @@ def configuration(datacenter: Datacenter, server: str) -> dict[str, Any]:
             },
         },
         "rule_files": [f"{RULES}/*.yml"],
-        "alerting": {
-            # An alert of both is one alert.
-            "alert_relabel_configs": [{"action": "labeldrop", "regex": "replica"}],
-            "alertmanagers": [{**own, "static_configs": [{"targets": _alertmanagers(wanted)}]}],
-        },
+        "alerting": _alerting(wanted),
         "scrape_configs": [
             _job("node", _asked_with(exporter.tls, exporter.basic_auth)),
             _job("prometheus", own),
             _job("alertmanager", own),
+            *([_job("central", _asked_with(True, True))] if datacenter.monitoring.central else []),
         ],
+        **sent_on,
+    }
+
+
+def central(datacenter: Datacenter) -> dict[str, Any]:
+    """Return the configuration of the central Prometheus: it asks nobody, and misses who sends nothing."""
+    wanted = of(datacenter)
+    return {
+        "global": {"evaluation_interval": f"{wanted.interval}s"},
+        "rule_files": [f"{RULES}/*.yml"],
+        "alerting": _alerting(wanted),
     }
 
 
@@ -107,6 +124,16 @@ def _job(name: str, asked_with: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _remote_write(url: str, user: str) -> dict[str, Any]:
+    return {
+        "name": "central",
+        "url": url,
+        "tls_config": {"ca_file": CENTRAL_AUTHORITY},
+        "basic_auth": {"username": user, "password_file": CENTRAL_PASSWORD},
+        "follow_redirects": False,
+    }
+
+
 def _asked_with(tls: bool, basic_auth: bool) -> dict[str, Any]:
     if not tls:
         return {}
@@ -114,9 +141,15 @@ def _asked_with(tls: bool, basic_auth: bool) -> dict[str, Any]:
     return {"scheme": "https", "tls_config": {"ca_file": AUTHORITY}, **password}
 
 
-def _alertmanagers(wanted: Prometheus) -> list[str]:
-    """Return all of them, by address: an alert must arrive also where Consul is down."""
-    return [f"{address}:{wanted.alertmanager.port}" for address in wanted.servers.values()]
+def _alerting(wanted: Prometheus) -> dict[str, Any]:
+    """Return whom alerts are sent to: all, by address, since they must arrive also where Consul is down."""
+    targets = [f"{address}:{wanted.alertmanager.port}" for address in wanted.servers.values()]
+    asked_with = _asked_with(wanted.tls, wanted.basic_auth)
+    return {
+        # An alert of two replicas is one alert.
+        "alert_relabel_configs": [{"action": "labeldrop", "regex": "replica"}],
+        "alertmanagers": [{**asked_with, "static_configs": [{"targets": targets}]}],
+    }
 
 
 def _people(wanted: Alertmanager) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from k8s_lifecycle.model import kinds
-from k8s_lifecycle.model.schema import MapOf, Reader, setting, settings
+from k8s_lifecycle.model.schema import MapOf, Reader, Section, setting, settings
 from k8s_lifecycle.model.spec import InvalidSpecError
 
 PILLAR = "k8s_secrets"
@@ -43,6 +43,14 @@ class NodeExporterSecrets:
 
 
 @settings
+class CentralSecrets:
+    """What opens the central Prometheus."""
+
+    authority: str = setting(kinds.CERTIFICATE, "The certificate of the authority that signs it.")
+    password: str = setting(kinds.PASSWORD, "The password there of the user with this datacenter's name.")
+
+
+@settings
 class PrometheusSecrets:
     """What a Prometheus server shows itself with, who may ask it, and what it asks others with."""
 
@@ -60,6 +68,9 @@ class PrometheusSecrets:
     )
     password: str | None = setting(
         kinds.PASSWORD, "The password of the user `prometheus`, with which it asks others.", default=None
+    )
+    central: CentralSecrets | None = setting(
+        Section(CentralSecrets), "What opens the central Prometheus.", default=None
     )
 
 

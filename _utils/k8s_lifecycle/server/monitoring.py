@@ -111,9 +111,12 @@ def _firewall(datacenter: Datacenter, server: str) -> str | None:
 def _closed(datacenter: Datacenter, server: str) -> Iterator[tuple[str, int, list[str]]]:
     """Yield the ports of a server that only some may reach: protocol, port, their networks."""
     exporter, prometheus = datacenter.monitoring.node_exporter, datacenter.monitoring.prometheus
+    central = datacenter.monitoring.central
     askers = [f"{address}/32" for address in prometheus.servers.values()] if prometheus else []
     if exporter.allow_from:
         yield "tcp", exporter.port, [*exporter.allow_from, *askers]
+    if central and server in central.servers:
+        yield "tcp", central.port, [*central.allow_from, *askers]
     if prometheus and server in prometheus.servers:
         for port in (prometheus.port, prometheus.alertmanager.port):
             yield "tcp", port, [*prometheus.allow_from, *askers]

@@ -8,24 +8,30 @@ import yaml
 
 from k8s_lifecycle.model import prometheus as model
 from k8s_lifecycle.model.consul import HTTP_PORT
-from k8s_lifecycle.model.datacenter import Datacenter, Prometheus
+from k8s_lifecycle.model.datacenter import Central, Datacenter, Prometheus
 
 CONFIGURATION = f"{model.CONFIG}/prometheus.yml"
 ALERTMANAGER = f"{model.CONFIG}/alertmanager.yml"
 WEB_CONFIG = f"{model.CONFIG}/web.yml"
-# Files of states/k8s/files/prometheus.
+# Files of states/k8s/files/prometheus; the central one has `central`.
 RULES = ("certificates", "kubernetes", "monitoring", "salt", "server")
 DATA, ALERTMANAGER_DATA = "/var/lib/prometheus/metrics2", "/var/lib/prometheus/alertmanager"
 
 
 def desired(datacenter: Datacenter, server: str) -> dict[str, Any] | None:
     """Return what the SLS of a server lay out; None where it is no Prometheus server."""
-    wanted = datacenter.monitoring.prometheus
-    if wanted is None or server not in wanted.servers:
-        return None
-    exporter = datacenter.monitoring.node_exporter
+    wanted, central = datacenter.monitoring.prometheus, datacenter.monitoring.central
+    if wanted and server in wanted.servers:
+        return _of_the_datacenter(datacenter, wanted, server)
+    if central and server in central.servers:
+        return _central(datacenter, central)
+    return None
+
+
+def _of_the_datacenter(datacenter: Datacenter, wanted: Prometheus, server: str) -> dict[str, Any]:
+    asked, is_central_here = datacenter.monitoring.node_exporter, datacenter.monitoring.central is not None
     return {
-        "options": options(wanted),
+        "options": options(wanted, wanted.tls),
         "alertmanager_options": alertmanager_options(wanted, server),
         "data": DATA,
         "alertmanager_data": ALERTMANAGER_DATA,
@@ -35,12 +41,33 @@ def desired(datacenter: Datacenter, server: str) -> dict[str, Any] | None:
         "alertmanager": _yaml(model.alertmanager(wanted.alertmanager)),
         "tls": wanted.tls,
         "basic_auth": wanted.basic_auth,
-        "asks_with_tls": wanted.tls or exporter.tls,
-        "asks_with_password": wanted.basic_auth or exporter.basic_auth,
+        "asks_with_tls": wanted.tls or asked.tls or is_central_here,
+        "asks_with_password": wanted.basic_auth or asked.basic_auth or is_central_here,
+        "sends_on": wanted.remote_write is not None,
     }
 
 
-def options(wanted: Prometheus) -> list[str]:
+def _central(datacenter: Datacenter, central: Central) -> dict[str, Any]:
+    """It has no Alertmanager and nobody to ask: the datacenter's own Prometheus servers have."""
+    wanted = model.of(datacenter)
+    return {
+        "options": [*options(central, tls=True), "--web.enable-remote-write-receiver"],
+        "alertmanager_options": None,
+        "data": DATA,
+        "alertmanager_data": None,
+        "rules": ["central"],
+        "discovery": None,
+        "configuration": _yaml(model.central(datacenter)),
+        "alertmanager": None,
+        "tls": True,
+        "basic_auth": True,
+        "asks_with_tls": wanted.tls,
+        "asks_with_password": wanted.basic_auth,
+        "sends_on": False,
+    }
+
+
+def options(wanted: Prometheus | Central, tls: bool) -> list[str]:
     """Return those of Prometheus: https://prometheus.io/docs/prometheus/latest/command-line/prometheus/"""
     size = wanted.retention_size
     return [
@@ -49,7 +76,7 @@ def options(wanted: Prometheus) -> list[str]:
         f"--storage.tsdb.retention.time={wanted.retention}",
         *([f"--storage.tsdb.retention.size={size}"] if size else []),
         f"--web.listen-address=:{wanted.port}",
-        *([f"--web.config.file={WEB_CONFIG}"] if wanted.tls else []),
+        *([f"--web.config.file={WEB_CONFIG}"] if tls else []),
     ]
 
 

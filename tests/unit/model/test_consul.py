@@ -120,6 +120,11 @@ def test_a_prometheus_server_registers_both_and_no_other_does(datacenter):
     assert (prometheus["name"], prometheus["port"]) == ("prometheus", 9090)
     assert prometheus["checks"][0]["http"] == "http://127.0.0.1:9090/-/ready"
     assert (alertmanager["name"], alertmanager["port"]) == ("alertmanager", 9093)
+    central = {"servers": {"dc1-c-1": "10.11.0.4"}, "port": 9999}
+    mapping["monitoring"]["central"] = central
+    (_, found) = consul.services(datacenters.from_dict(mapping), "dc1-c-1", None)
+    assert (found["name"], found["port"]) == ("prometheus-central", 9999)
+    assert found["checks"][0]["tcp"] == "127.0.0.1:9999"
 
 
 def test_a_service_has_its_check(datacenter):

@@ -123,6 +123,30 @@ MISTAKES = [
         "write another one",
     ),
     (
+        prometheus(remote_write="http://central.example/api/v1/write"),
+        "monitoring.prometheus.remote_write",
+        "'http://central.example/api/v1/write' is not a URL that starts with https://",
+        "write a URL such as https://central.example:9090/api/v1/write",
+    ),
+    (
+        {"monitoring.central": {"servers": {"dc1-c-1": "10.11.0.4"}}},
+        "monitoring.central",
+        "it is watched, and its alerts are sent, by the datacenter's own Prometheus servers",
+        "write `monitoring.prometheus`, too",
+    ),
+    (
+        {**prometheus(), "monitoring.central": {"servers": {"dc1-mon-1": "10.11.0.4"}}},
+        "monitoring.central.servers.dc1-mon-1",
+        "runs the datacenter's own Prometheus already",
+        "name another server",
+    ),
+    (
+        {**prometheus(), "monitoring.central": {"servers": {"web-1": "10.11.0.4"}}},
+        "monitoring.central.servers.web-1",
+        "is no server of this datacenter",
+        "add it to `servers`",
+    ),
+    (
         prometheus(retention="15"),
         "monitoring.prometheus.retention",
         "'15' is not a duration",

@@ -28,7 +28,7 @@ def jobs(told):
 
 def test_each_job_has_the_file_that_is_made_for_it():
     told = jobs(prometheus.configuration(datacenter(), "dc1-mon-1"))
-    assert set(told) == set(prometheus.JOBS)
+    assert set(told) == set(prometheus.JOBS) - {"central"}
     for name, job in told.items():
         assert job["file_sd_configs"] == [{"files": [f"/var/lib/k8s-targets/{name}.json"]}]
     consul, directory, *words = server_side.discovery()
@@ -108,9 +108,13 @@ def test_alertmanagers_tell_each_other_and_a_lone_one_does_not_listen_for_others
 
 
 def test_how_much_is_kept():
-    options = server_side.options(datacenter(retention="30d", retention_size="9GB").monitoring.prometheus)
+    options = server_side.options(
+        datacenter(retention="30d", retention_size="9GB").monitoring.prometheus, tls=False
+    )
     assert {"--storage.tsdb.retention.time=30d", "--storage.tsdb.retention.size=9GB"} <= set(options)
-    assert not any("size" in option for option in server_side.options(datacenter().monitoring.prometheus))
+    assert not any(
+        "size" in option for option in server_side.options(datacenter().monitoring.prometheus, tls=False)
+    )
 
 
 def test_only_on_the_servers_that_are_named():
@@ -132,3 +136,48 @@ def test_the_firewall_lets_prometheus_servers_and_those_that_are_named_in():
     elsewhere = monitoring.desired(found, "dc1-w-1", None)["firewall"]
     assert "9090" not in elsewhere
     assert monitoring.desired(datacenter(), "dc1-w-1", None)["firewall"] is None
+
+
+def with_central(**wanted):
+    own = {"servers": SERVERS, "environment": "infra", "alertmanager": WEBHOOK, **wanted}
+    central = {"servers": {"dc1-c-1": "10.11.0.4"}, "allow_from": ["10.12.0.5/32"]}
+    return datacenters.from_dict({**SPEC, "monitoring": {"prometheus": own, "central": central}})
+
+
+def test_figures_are_sent_on_as_the_user_of_the_datacenter():
+    url = "https://10.11.0.4:9090/api/v1/write"
+    (sent,) = prometheus.configuration(datacenter(remote_write=url), "dc1-mon-1")["remote_write"]
+    assert sent["url"] == url
+    assert sent["basic_auth"] == {"username": "dc1", "password_file": prometheus.CENTRAL_PASSWORD}
+    assert sent["tls_config"] == {"ca_file": prometheus.CENTRAL_AUTHORITY}
+    assert sent["follow_redirects"] is False
+    assert "remote_write" not in prometheus.configuration(datacenter(), "dc1-mon-1")
+
+
+def test_the_central_one_takes_figures_asks_nobody_and_has_its_own_rules():
+    want = server_side.desired(with_central(), "dc1-c-1")
+    assert "--web.enable-remote-write-receiver" in want["options"]
+    assert any(option.startswith("--web.config.file=") for option in want["options"])
+    assert (want["rules"], want["alertmanager"], want["discovery"]) == (["central"], None, None)
+    told = prometheus.central(with_central())
+    assert "scrape_configs" not in told
+    assert told["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == [
+        "10.11.0.5:9093",
+        "10.11.0.6:9093",
+    ]
+    own = server_side.desired(with_central(), "dc1-mon-1")
+    assert not any("receiver" in option for option in own["options"])
+    assert "central" not in own["rules"]
+
+
+def test_the_central_one_is_watched_with_the_password():
+    job = jobs(prometheus.configuration(with_central(), "dc1-mon-1"))["central"]
+    assert job.items() >= SECRET.items()
+    assert server_side.desired(with_central(), "dc1-mon-1")["asks_with_password"] is True
+
+
+def test_the_firewall_of_the_central_one():
+    text = monitoring.desired(with_central(), "dc1-c-1", None)["firewall"]
+    assert "tcp dport 9090 ip saddr { 10.11.0.5/32, 10.11.0.6/32, 10.12.0.5/32 } accept" in text
+    assert "tcp dport 9090 drop" in text
+    assert "9093" not in text

@@ -53,6 +53,10 @@ SECRETS = {
         "users": {"prometheus": "$2y$12$" + "h" * 53},
         "authority": "-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n",
         "password": "hidden-password",
+        "central": {
+            "authority": "-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n",
+            "password": "hidden-password",
+        },
     },
 }
 
@@ -93,9 +97,16 @@ def compiled(minion):
     """A function that returns the compiled states of an SLS by their id."""
 
     def compile_(
-        sls, server="dc1-x-1", cluster=False, assignment=None, prometheus=None, secrets=SECRETS, **exporter
+        sls,
+        server="dc1-x-1",
+        cluster=False,
+        assignment=None,
+        prometheus=None,
+        central=None,
+        secrets=SECRETS,
+        **exporter,
     ):
-        monitoring = {"node_exporter": exporter, "prometheus": prometheus}
+        monitoring = {"node_exporter": exporter, "prometheus": prometheus, "central": central}
         mapping = {"name": "dc1", **yaml.safe_load(SPEC), "monitoring": monitoring}
         place = datacenters.Place(datacenters.from_dict(mapping), {})
         pillar = {"k8s_datacenter": assignment or place.to_dict(), "k8s_secrets": secrets}
@@ -202,7 +213,7 @@ def test_prometheus_is_nothing_on_a_server_that_is_not_named(compiled):
 def test_prometheus_on_its_server(compiled):
     states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=PROMETHEUS)
     rules = [name for name in states if name.startswith("k8s-prometheus-rules-")]
-    assert len(rules) == len(list((FILES / "prometheus").glob("*.yml")))
+    assert len(rules) == len(list((FILES / "prometheus").glob("*.yml"))) - 1  # the central one's
     for first, then in (
         ("k8s-site-repository", "k8s-prometheus-package"),
         ("k8s-prometheus-unit", "k8s-prometheus-package"),
@@ -211,6 +222,7 @@ def test_prometheus_on_its_server(compiled):
         ("k8s-prometheus-configuration", "k8s-prometheus"),
         ("k8s-alertmanager-configuration", "k8s-prometheus-alertmanager"),
         ("k8s-prometheus", "k8s-prometheus-reloaded"),
+        ("k8s-targets", "k8s-targets-timer"),
     ):
         assert position(states, first) < position(states, then)
     for name in ("k8s-prometheus-configuration", "k8s-alertmanager-configuration", *rules):
@@ -224,14 +236,26 @@ def test_prometheus_on_its_server(compiled):
 
 
 def test_secrets_of_prometheus_are_laid_out_before_what_names_them_and_shown_nowhere(compiled):
-    behind = {**PROMETHEUS, "tls": True, "basic_auth": True}
+    url = "https://10.11.0.4:9090/api/v1/write"
+    behind = {**PROMETHEUS, "tls": True, "basic_auth": True, "remote_write": url}
     states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=behind)
-    for name in ("certificate", "key", "authority", "password", "web"):
+    own = ("certificate", "key", "authority", "password", "web", "central-authority", "central-password")
+    for name in own:
         state = states[f"k8s-prometheus-{name}"]
         assert (state["mode"], state["group"], state["show_changes"]) == ("0640", "prometheus", False)
         assert position(states, f"k8s-prometheus-{name}") < position(states, "k8s-prometheus-configuration")
     assert "hidden" not in json.dumps(states)
     assert "h" * 53 not in json.dumps(states)
+
+
+def test_the_central_prometheus(compiled):
+    others = {**PROMETHEUS, "servers": {"dc1-mon-2": "10.11.0.6"}}
+    central = {"servers": {"dc1-mon-1": "10.11.0.5"}}
+    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=others, central=central)
+    assert "--web.enable-remote-write-receiver" in states["k8s-prometheus-unit"]["context"]["options"]
+    assert {"k8s-prometheus-rules-central", "k8s-prometheus-web", "k8s-prometheus-reloaded"} <= set(states)
+    others = ("k8s-targets", "k8s-alertmanager", "k8s-prometheus-alertmanager", "k8s-prometheus-password")
+    assert [name for name in states if name.startswith(others)] == []
 
 
 def test_missing_secrets_of_prometheus_are_named(compiled):
