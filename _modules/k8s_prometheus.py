@@ -8,6 +8,7 @@ from typing import Any
 from k8s_lifecycle.model import secrets
 from k8s_lifecycle.model.datacenters import Place
 from k8s_lifecycle.model.spec import InvalidSpecError
+from k8s_lifecycle.server import exporters as service_exporters
 from k8s_lifecycle.server import prometheus
 
 __virtualname__ = "k8s_prometheus"
@@ -91,3 +92,50 @@ def desired(assignment: Mapping[str, Any]) -> dict[str, Any] | None:
     if "problems" in assignment:
         return None
     return prometheus.desired(Place.from_dict(assignment).datacenter, __opts__["id"])
+
+
+def exporters(assignment: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what the SLS lay out on this server for exporters of its services. Changes nothing.
+
+    assignment
+        The pillar ``k8s_datacenter``: name, spec, peers.
+
+    Returns a mapping by kind (``redis``, ``mysqld``): ``options`` of the exporter, ``secrets`` (the path of
+    the file with what it looks into its service), ``port`` of that service. Empty where there is none, or
+    where the datacenter's file has mistakes.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-redis-1 k8s_prometheus.exporters '{name: dc1, spec: {...}, peers: {}}'
+    """
+    if "problems" in assignment:
+        return {}
+    return service_exporters.desired(Place.from_dict(assignment).datacenter, __opts__["id"])
+
+
+def exporter_problems(assignment: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the secrets of this server's exporters. Changes nothing.
+
+    assignment
+        The pillar ``k8s_datacenter``.
+
+    Returns a list with a line for each problem. No secret is in it. Redis may have no password, MariaDB and
+    MySQL have a user and one.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-mariadb-1 k8s_prometheus.exporter_problems '{name: dc1, spec: {...}, peers: {}}'
+    """
+    if "mysqld" not in exporters(assignment) and "redis" not in exporters(assignment):
+        return []
+    try:
+        own = secrets.exporters(__pillar__)
+    except InvalidSpecError as error:
+        return str(error).splitlines()
+    if "mysqld" in exporters(assignment) and not (own.mysqld and own.mysqld.user):
+        return [f"pillar {secrets.PILLAR}.exporters.mysqld: no user and password — add them, by minion id"]
+    return []

@@ -21,6 +21,8 @@ HTTP_PORT, DNS_PORT = 8500, 8600
 NODE_EXPORTER, KUBERNETES = "node-exporter", "kubernetes"
 PROMETHEUS, ALERTMANAGER, CENTRAL = "prometheus", "alertmanager", "prometheus-central"
 OWN_SERVICES = ("consul", NODE_EXPORTER, KUBERNETES, PROMETHEUS, ALERTMANAGER, CENTRAL)
+# Exporters of services by their kind: the name in Consul, and the port.
+EXPORTERS = {"redis": ("redis-exporter", 9121), "mysqld": ("mysqld-exporter", 9104)}
 KUBELET_PORT, KUBELET_HEALTH = 10250, "http://127.0.0.1:10248/healthz"
 NODE_ROLES = ("control-plane", "worker")
 
@@ -96,7 +98,19 @@ def services(datacenter: Datacenter, server: str, membership: Membership | None)
     for name, service in sorted(_consul(datacenter).services.items()):
         if names(service.servers, server):
             found.append(_definition(name, service.port, service.tags, _check(service.check)))
+    for kind in exporters(datacenter, server):
+        name, port = EXPORTERS[kind]
+        found.append(_definition(name, port, (), _answers(port, "/", tls=False)))
     return [{**definition, "meta": _place(membership)} for definition in found]
+
+
+def exporters(datacenter: Datacenter, server: str) -> dict[str, int]:
+    """Return the kinds of exporters on a server, with the ports of the services that they look into."""
+    return {
+        service.exporter: service.port
+        for service in _consul(datacenter).services.values()
+        if service.exporter and names(service.servers, server)
+    }
 
 
 def service_names(datacenter: Datacenter, server: str, membership: Membership | None) -> list[str]:

@@ -215,6 +215,12 @@ class Service:
     port: int = setting(kinds.whole(1, 65535), "Its port.")
     tags: tuple[str, ...] = setting(ListOf(kinds.SERVICE), "Its tags: `TAG.NAME.service.consul`.", default=())
     check: Check = setting(Section(Check), "How to see that it is well.")
+    exporter: str | None = setting(
+        kinds.choice("redis", "mysqld"),
+        "What makes metrics of it for Prometheus, beside it on each of its servers.",
+        default=None,
+        derived="nothing",
+    )
 
 
 @settings

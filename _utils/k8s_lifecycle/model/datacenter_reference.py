@@ -3,7 +3,7 @@
 from k8s_lifecycle.model.datacenter import Datacenter
 from k8s_lifecycle.model.reference import chapters, table
 from k8s_lifecycle.model.schema import rows
-from k8s_lifecycle.model.secrets import ConsulSecrets, NodeExporterSecrets, PrometheusSecrets
+from k8s_lifecycle.model.secrets import ConsulSecrets, ExporterSecrets, NodeExporterSecrets, PrometheusSecrets
 
 _HEAD = """\
 # Datacenter reference
@@ -21,12 +21,14 @@ _SECRETS = """\
 
 What only some servers may know is in the pillar `k8s_secrets`, which an ordinary pillar SLS gives by minion
 id: `k8s_secrets.consul` to Consul servers, `k8s_secrets.prometheus` to Prometheus servers,
-`k8s_secrets.node_exporter` to each server. No message shows one.
+`k8s_secrets.exporters` to servers with `consul.services.NAME.exporter`, `k8s_secrets.node_exporter` to each.
+No message shows one.
 """
 _SECRETS_OF = {
     "consul": ConsulSecrets,
     "node_exporter": NodeExporterSecrets,
     "prometheus": PrometheusSecrets,
+    "exporters": ExporterSecrets,
 }
 
 

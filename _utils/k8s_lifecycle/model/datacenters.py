@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle.model.claims import Claim, conflicts
-from k8s_lifecycle.model.consul import OWN_SERVICES
+from k8s_lifecycle.model.consul import EXPORTERS, OWN_SERVICES
 from k8s_lifecycle.model.datacenter import Central, Datacenter, Prometheus
 from k8s_lifecycle.model.documents import check_name, read_yaml
 from k8s_lifecycle.model.prometheus import GOSSIP_PORT
@@ -209,10 +209,26 @@ def _services(found: Datacenter) -> Iterator[Problem]:
     services = found.consul.services if found.consul else {}
     for name, service in services.items():
         path = f"consul.services.{name}"
-        if name in OWN_SERVICES:
+        if service.exporter and not found.monitoring.prometheus:
+            wrong = "there is no Prometheus that could ask it"
+            yield Problem(f"{path}.exporter", wrong, "write `monitoring.prometheus`, too, or leave it out")
+        if name in {*OWN_SERVICES, *(exporter for exporter, _ in EXPORTERS.values())}:
             yield Problem(path, "is always there by itself", "use another name")
         if (service.check.http is None) == (service.check.tcp is None):
             yield Problem(f"{path}.check", "has not exactly one of http and tcp", "write one of them")
+    for kind in EXPORTERS:
+        patterns = [
+            Claim(name, f"consul.services.{name}.servers[{index}]", pattern)
+            for name, service in services.items()
+            if service.exporter == kind
+            for index, pattern in enumerate(service.servers)
+        ]
+        for claim, rivals in conflicts(patterns):
+            if others := sorted({rival.cluster for rival in rivals} - {claim.cluster}):
+                wrong = f"can name the same servers as {', '.join(others)}, and a server has one of a kind"
+                yield Problem(
+                    f"consul.services.{claim.cluster}.exporter", wrong, "leave it out of all but one"
+                )
 
 
 def _clashes(drafts: Mapping[str, tuple[Datacenter, Reader]]) -> Iterator[Problem]:

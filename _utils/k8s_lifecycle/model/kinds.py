@@ -264,7 +264,7 @@ PRIVATE_KEY = Secret(
 PASSTHROUGH = Scalar("a mapping", "write the fields as the tool's own reference has them", _passthrough)
 PASSWORD = Secret(
     "a password",
-    r"[A-Za-z0-9!#$%&()*+,./:;<=>?@^_{|}~\[\]-]{8,128}",
+    r"[A-Za-z0-9!#$&()*+,./:;<=>?@^_{|}~\[\]-]{8,128}",
     "write 8 to 128 letters, digits and signs, without spaces, quotes and backslashes",
 )
 POOL_NAME = text("a pool name", DNS_LABEL, "general (lower case letters, digits and '-')")

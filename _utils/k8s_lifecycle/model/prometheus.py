@@ -26,6 +26,7 @@ JOBS = {
     "prometheus": consul.PROMETHEUS,
     "alertmanager": consul.ALERTMANAGER,
     "central": consul.CENTRAL,
+    **{kind: name for kind, (name, _) in consul.EXPORTERS.items()},
 }
 
 _PEOPLE, _NOBODY, _WATCHDOG = "people", "nobody", "watchdog"
@@ -55,6 +56,7 @@ def configuration(datacenter: Datacenter, server: str) -> dict[str, Any]:
             _job("node", _asked_with(exporter.tls, exporter.basic_auth)),
             _job("prometheus", own),
             _job("alertmanager", own),
+            *(_job(kind, {}) for kind in consul.EXPORTERS),
             *([_job("central", _asked_with(True, True))] if datacenter.monitoring.central else []),
         ],
         **sent_on,

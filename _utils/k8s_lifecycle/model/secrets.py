@@ -74,6 +74,22 @@ class PrometheusSecrets:
     )
 
 
+@settings
+class Account:
+    """With what an exporter looks into a service on its own server."""
+
+    user: str | None = setting(kinds.USER, "The user; Redis may have none.", default=None)
+    password: str = setting(kinds.PASSWORD, "The password.")
+
+
+@settings
+class ExporterSecrets:
+    """With what exporters look into services."""
+
+    redis: Account | None = setting(Section(Account), "Where Redis asks for a password.", default=None)
+    mysqld: Account | None = setting(Section(Account), "For MariaDB or MySQL.", default=None)
+
+
 def consul(pillar: Mapping[str, Any]) -> ConsulSecrets:
     """Return the secrets of a Consul server; raise InvalidSpecError without a secret in its message."""
     return _read(ConsulSecrets, pillar, "consul")
@@ -87,6 +103,11 @@ def node_exporter(pillar: Mapping[str, Any]) -> NodeExporterSecrets:
 def prometheus(pillar: Mapping[str, Any]) -> PrometheusSecrets:
     """Return the secrets of a Prometheus server; raise InvalidSpecError without a secret in its message."""
     return _read(PrometheusSecrets, pillar, "prometheus")
+
+
+def exporters(pillar: Mapping[str, Any]) -> ExporterSecrets:
+    """Return the secrets of exporters; raise InvalidSpecError without a secret in its message."""
+    return _read(ExporterSecrets, pillar, "exporters")
 
 
 def _read(cls: type[T], pillar: Mapping[str, Any], name: str) -> T:

@@ -7,7 +7,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from k8s_lifecycle.model.consul import HTTP_PORT, KUBELET_HEALTH, NODE_ROLES, Membership
+from k8s_lifecycle.model.consul import (
+    EXPORTERS,
+    HTTP_PORT,
+    KUBELET_HEALTH,
+    NODE_ROLES,
+    Membership,
+    exporters,
+)
 from k8s_lifecycle.model.datacenter import Datacenter, NodeExporter
 from k8s_lifecycle.model.prometheus import GOSSIP_PORT
 from k8s_lifecycle.model.settings import Repository
@@ -115,6 +122,8 @@ def _closed(datacenter: Datacenter, server: str) -> Iterator[tuple[str, int, lis
     askers = [f"{address}/32" for address in prometheus.servers.values()] if prometheus else []
     if exporter.allow_from:
         yield "tcp", exporter.port, [*exporter.allow_from, *askers]
+    for kind in exporters(datacenter, server) if datacenter.consul else ():
+        yield "tcp", EXPORTERS[kind][1], askers
     if central and server in central.servers:
         yield "tcp", central.port, [*central.allow_from, *askers]
     if prometheus and server in prometheus.servers:

@@ -14,7 +14,7 @@ CONFIGURATION = f"{model.CONFIG}/prometheus.yml"
 ALERTMANAGER = f"{model.CONFIG}/alertmanager.yml"
 WEB_CONFIG = f"{model.CONFIG}/web.yml"
 # Files of states/k8s/files/prometheus; the central one has `central`.
-RULES = ("certificates", "kubernetes", "monitoring", "salt", "server")
+RULES = ("certificates", "kubernetes", "monitoring", "salt", "server", "services")
 DATA, ALERTMANAGER_DATA = "/var/lib/prometheus/metrics2", "/var/lib/prometheus/alertmanager"
 
 

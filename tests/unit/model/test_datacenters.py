@@ -147,6 +147,12 @@ MISTAKES = [
         "add it to `servers`",
     ),
     (
+        {"consul.services.redis.exporter": "redis"},
+        "consul.services.redis.exporter",
+        "there is no Prometheus that could ask it",
+        "write `monitoring.prometheus`, too, or leave it out",
+    ),
+    (
         prometheus(retention="15"),
         "monitoring.prometheus.retention",
         "'15' is not a duration",

@@ -103,11 +103,13 @@ def compiled(minion):
         assignment=None,
         prometheus=None,
         central=None,
+        services=None,
         secrets=SECRETS,
         **exporter,
     ):
         monitoring = {"node_exporter": exporter, "prometheus": prometheus, "central": central}
         mapping = {"name": "dc1", **yaml.safe_load(SPEC), "monitoring": monitoring}
+        mapping["consul"]["services"] = services or {}
         place = datacenters.Place(datacenters.from_dict(mapping), {})
         pillar = {"k8s_datacenter": assignment or place.to_dict(), "k8s_secrets": secrets}
         if cluster:
@@ -256,6 +258,41 @@ def test_the_central_prometheus(compiled):
     assert {"k8s-prometheus-rules-central", "k8s-prometheus-web", "k8s-prometheus-reloaded"} <= set(states)
     others = ("k8s-targets", "k8s-alertmanager", "k8s-prometheus-alertmanager", "k8s-prometheus-password")
     assert [name for name in states if name.startswith(others)] == []
+
+
+SERVICES = {
+    kind: {"servers": ["dc1-mon-1"], "port": port, "check": {"tcp": "127.0.0.1:1"}, "exporter": kind}
+    for kind, port in (("redis", 6380), ("mysqld", 3307))
+}
+
+
+def exporters_of(compiled, accounts):
+    wanted = {"prometheus": PROMETHEUS, "services": SERVICES, "secrets": {"exporters": accounts}}
+    return compiled("k8s.exporters", server="dc1-mon-1", **wanted)
+
+
+def test_exporters_are_where_their_services_are_and_show_no_secret(compiled):
+    states = exporters_of(
+        compiled, {key: {"user": "exporter", "password": "hidden-password"} for key in SERVICES}
+    )
+    options = {"redis": "-redis.addr=redis://127.0.0.1:6380", "mysqld": "--web.listen-address=:9104"}
+    for kind, option in options.items():
+        names = [f"k8s-{kind}-exporter{part}" for part in ("-secrets", "-unit", "-package", "")]
+        own, unit, _, service = (states[name] for name in names)
+        assert option in unit["context"]["options"]
+        assert (own["mode"], own["dir_mode"], own["show_changes"]) == ("0600", "0700", False)
+        assert own["name"] in service["files"]
+        places = [position(states, name) for name in names]
+        assert places == sorted(places)
+    assert "hidden" not in json.dumps(states)
+    assert compiled("k8s.exporters", server="dc1-mon-1", prometheus=PROMETHEUS) == {}
+
+
+def test_an_exporter_of_mysqld_without_a_user_is_told(compiled):
+    for accounts in ({}, {"mysqld": {"password": "hidden-password"}}):
+        states = exporters_of(compiled, accounts)
+        assert set(states) == {"k8s-exporters-pillar"}
+        assert "k8s_secrets.exporters.mysqld: no user" in states["k8s-exporters-pillar"]["comment"]
 
 
 def test_missing_secrets_of_prometheus_are_named(compiled):
