@@ -19,5 +19,12 @@ base:
     - secrets.dc1-prod-backup
   'dc1-consul-[123]':
     - secrets.dc1-consul
+  'dc1-mon-[12]':
+    - secrets.dc1-prometheus
+  'dc1-redis-* or dc1-mariadb-1':
+    - match: compound
+    - secrets.dc1-exporters
+  'dc1-central-1':
+    - secrets.dc1-central
   'dc1-*':
     - secrets.node-exporter

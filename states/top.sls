@@ -21,6 +21,11 @@ base:
     - match: pillar
     - k8s.monitoring
     - k8s.consul
+  # Where the datacenter's file has Prometheus servers; they do something only where it says so.
+  'k8s_datacenter:spec:monitoring:prometheus:servers:*':
+    - match: pillar
+    - k8s.prometheus
+    - k8s.exporters
   'k8s:*':
     - match: pillar
     - k8s.server

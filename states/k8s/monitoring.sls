@@ -54,9 +54,10 @@ k8s-node-exporter-{{ name }}:
 k8s-node-exporter-web:
   file.managed:
     - name: {{ want['web_config'] }}
-    - source: salt://k8s/files/node-exporter-web.yml.jinja
+    - source: salt://k8s/files/exporter-web.yml.jinja
     - template: jinja
     - context:
+        of: node_exporter
         basic_auth: {{ want['basic_auth'] }}
     - group: prometheus
     - mode: '0640'

@@ -1,8 +1,4 @@
-"""Consul itself, on loopback: two datacenters of one server each, joined, with an agent in the first.
-
-Its binary is Debian's, as the lab serves it. It runs with the very files that the states lay out, but for
-their paths and the address of its HTTP interface.
-"""
+"""Consul itself, on loopback: two datacenters of one server each, joined, with an agent in the first."""
 
 from __future__ import annotations
 
@@ -11,24 +7,19 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from debian_binary import debian_binary
-from site_build.pillar_secrets import consul_secrets
+from consul_site import Site, wait_until
 
 from k8s_lifecycle.cluster import sealing
 from k8s_lifecycle.decision import gossip as decision
-from k8s_lifecycle.discovery import acl, admission, files, gossip, store
+from k8s_lifecycle.discovery import acl, admission, gossip, store
 from k8s_lifecycle.discovery.agent import Agent, AgentError
-from k8s_lifecycle.discovery.situation import Situation, situation
 from k8s_lifecycle.errors import HostError
-from k8s_lifecycle.model import consul, datacenters
+from k8s_lifecycle.model import consul
 
 ADDRESSES = {"dc1-s": "127.0.1.1", "dc2-s": "127.0.2.1", "dc1-w": "127.0.1.2", "dc1-x": "127.0.1.3"}
 SPEC = """
@@ -40,108 +31,21 @@ consul:
     redis: {{servers: ["dc1-w"], port: 6379, check: {{tcp: "127.0.1.1:8500"}}}}
     mariadb: {{servers: ["dc1-db"], port: 3306, check: {{tcp: "127.0.1.1:8500"}}}}
 """
-ENOUGH = 40.0
-
-
-def wait_until(what: str, holds: Callable[[], object], seconds: float = ENOUGH) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if holds():
-                return
-            said = ""
-        except AgentError as error:
-            said = str(error)
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}: {said}"
-        time.sleep(0.3)
-
-
-class Site:
-    """The agents of two datacenters."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.consul = folder, debian_binary("consul", "consul")
-        specs = folder / "datacenters"
-        specs.mkdir()
-        for name in ("dc1", "dc2"):
-            (specs / f"{name}.yaml").write_text(SPEC.format(name=name, address=ADDRESSES[f"{name}-s"]))
-        self.datacenters = datacenters.load(specs)
-        assert self.datacenters.problems == []
-        self.secrets = consul_secrets({"dc1-s": "dc1", "dc2-s": "dc2"})
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-
-    def situation(self, server: str) -> Situation:
-        place = self.datacenters.place(server)
-        assert place
-        pillar = {"k8s_secrets": self.secrets.get(server, {})}
-        return situation(place.to_dict(), pillar, server)
-
-    def management(self, name: str) -> Agent:
-        server = f"{name}-s"
-        return self.agent(server, self.secrets[server]["consul"]["management_token"])
-
-    def agent(self, server: str, token: str | None = None) -> Agent:
-        return Agent(token, f"{ADDRESSES[server]}:8500")
-
-    def access(self, server: str) -> files.Access:
-        return files.access(self.folder / server / "root")
-
-    def credentials(self, server: str) -> store.Credentials:
-        """What the state `admitted` gives a Consul server."""
-        here = self.situation(server)
-        assert here.secrets
-        return store.Credentials(
-            str(uuid.uuid4()), here.secrets.gossip_key, here.secrets.authority, here.services
-        )
-
-    def start(self, server: str, credentials: store.Credentials) -> None:
-        own = self.folder / server
-        here = self.situation(server)
-        object.__setattr__(here, "address", lambda: ADDRESSES[server])
-        texts = files.wanted(here, credentials)
-        root = own / "root"
-        for path, text in texts.items():
-            target = root / path.lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            moved = text.replace("/etc/consul.d", f"{root}/etc/consul.d")
-            target.write_text(moved.replace("/var/lib/consul", str(own / "data")))
-        folder = root / "etc/consul.d"
-        (folder / "z-loopback.json").write_text(json.dumps({"client_addr": ADDRESSES[server]}))
-        valid = [self.consul, "validate", "-quiet", folder]
-        subprocess.run(valid, check=True, capture_output=True)
-        log = (own / "log").open("wb")
-        command = [self.consul, "agent", "-config-dir", folder]
-        self.processes[server] = subprocess.Popen(command, stdout=log, stderr=log)
-
-    def said(self, server: str) -> str:
-        return (self.folder / server / "log").read_text()
-
-    def stop(self, server: str) -> None:
-        process = self.processes.pop(server)
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Two Consul servers with their ACLs set up, and one agent, admitted as the product does it."""
-    made = Site(tmp_path_factory.mktemp("consul"))
+    specs = {name: SPEC.format(name=name, address=ADDRESSES[f"{name}-s"]) for name in ("dc1", "dc2")}
+    made = Site(tmp_path_factory.mktemp("consul"), specs, ADDRESSES)
     try:
-        for name in ("dc1", "dc2"):
-            server = f"{name}-s"
-            credentials = made.credentials(server)
-            made.start(server, credentials)
-            agent = made.management(name)
-            agent.wait_until_trusted(ENOUGH)
-            assert not acl.catalogue_is_open(agent)
-            acl.open_catalogue(agent)
-            acl.grant(agent, name, server, made.situation(server).services, credentials.token)
+        for name in specs:
+            made.start_server(name)
         made.start("dc1-w", admitted(made, "dc1-w"))
         wait_until("dc1-w in the catalogue", lambda: "redis" in services(made, "dc1-w"))
         yield made
     finally:
-        for server in [*made.processes]:
-            made.stop(server)
+        made.stop_all()
 
 
 def admitted(site: Site, server: str) -> store.Credentials:

@@ -46,8 +46,8 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     (folder / "key.pem").write_text(str(own.key))
     environment = jinja2.Environment(autoescape=False)  # noqa: S701 - YAML
     environment.filters["json"] = json.dumps
-    template = environment.from_string((FILES / "node-exporter-web.yml.jinja").read_text())
-    (folder / "web.yml").write_text(template.render(pillar=pillar, basic_auth=True))
+    template = environment.from_string((FILES / "exporter-web.yml.jinja").read_text())
+    (folder / "web.yml").write_text(template.render(pillar=pillar, of="node_exporter", basic_auth=True))
     (folder / "k8s.prom").write_text("# TYPE k8s_ours gauge\nk8s_ours 1\n")
     arguments = [
         argument.replace(monitoring.WEB_CONFIG, str(folder / "web.yml")).replace(

@@ -149,7 +149,9 @@ def _through_consul_server(servers: Collection[str], function: str, arguments: M
 
 def _membership(clusters: Catalogue, server: str) -> Membership | None:
     place = clusters.assignment(server)
-    return Membership(place.cluster, place.role, place.pool) if place else None
+    if place is None:
+        return None
+    return Membership(place.cluster, clusters.specs[place.cluster].environment, place.role, place.pool)
 
 
 def _forgotten(datacenters: Datacenters, server: str) -> Task:

@@ -73,4 +73,5 @@ def membership(cluster: Mapping[str, Any]) -> Membership | None:
     """Return a server's place in a cluster, from its pillar `k8s`."""
     if "spec" not in cluster:
         return None
-    return Membership(cluster["cluster"], cluster["role"], cluster["pool"])
+    environment = cluster["spec"]["environment"]
+    return Membership(cluster["cluster"], environment, cluster["role"], cluster["pool"])

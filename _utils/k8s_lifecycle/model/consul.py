@@ -19,7 +19,10 @@ AUTHORITY, CERTIFICATE, KEY = (f"{CONFIG}/tls/{name}.pem" for name in ("authorit
 HTTP_PORT, DNS_PORT = 8500, 8600
 
 NODE_EXPORTER, KUBERNETES = "node-exporter", "kubernetes"
-OWN_SERVICES = ("consul", NODE_EXPORTER, KUBERNETES)
+PROMETHEUS, ALERTMANAGER, CENTRAL = "prometheus", "alertmanager", "prometheus-central"
+OWN_SERVICES = ("consul", NODE_EXPORTER, KUBERNETES, PROMETHEUS, ALERTMANAGER, CENTRAL)
+# Exporters of services by their kind: the name in Consul, and the port.
+EXPORTERS = {"redis": ("redis-exporter", 9121), "mysqld": ("mysqld-exporter", 9104)}
 KUBELET_PORT, KUBELET_HEALTH = 10250, "http://127.0.0.1:10248/healthz"
 NODE_ROLES = ("control-plane", "worker")
 
@@ -42,6 +45,7 @@ class Membership:
     """A server's place in a cluster: `cluster`, `role` and `pool`, as the pillar `k8s` has them."""
 
     cluster: str
+    environment: str
     role: str
     pool: str | None
 
@@ -88,13 +92,25 @@ def secrets(
 
 def services(datacenter: Datacenter, server: str, membership: Membership | None) -> list[dict[str, Any]]:
     """Return the service definitions of a server, without the token that registers them."""
-    found = [_node_exporter(datacenter)]
+    found = [_node_exporter(datacenter), *_monitoring(datacenter, server)]
     if membership and membership.role in NODE_ROLES:
         found.append(_kubernetes(membership))
     for name, service in sorted(_consul(datacenter).services.items()):
         if names(service.servers, server):
             found.append(_definition(name, service.port, service.tags, _check(service.check)))
-    return found
+    for kind in exporters(datacenter, server):
+        name, port = EXPORTERS[kind]
+        found.append(_definition(name, port, (), _answers(port, "/", tls=False)))
+    return [{**definition, "meta": _place(membership)} for definition in found]
+
+
+def exporters(datacenter: Datacenter, server: str) -> dict[str, int]:
+    """Return the kinds of exporters on a server, with the ports of the services that they look into."""
+    return {
+        service.exporter: service.port
+        for service in _consul(datacenter).services.values()
+        if service.exporter and names(service.servers, server)
+    }
 
 
 def service_names(datacenter: Datacenter, server: str, membership: Membership | None) -> list[str]:
@@ -151,10 +167,35 @@ def _tls(version: tuple[int, int, int], is_server: bool) -> dict[str, Any]:
 
 def _node_exporter(datacenter: Datacenter) -> dict[str, Any]:
     exporter = datacenter.monitoring.node_exporter
-    # Behind TLS and a password it is only seen that it listens.
-    where = f"127.0.0.1:{exporter.port}"
-    check = {"tcp": where} if exporter.tls else {"http": f"http://{where}/"}
-    return _definition(NODE_EXPORTER, exporter.port, (), {**check, "interval": "15s", "timeout": "5s"})
+    return _definition(NODE_EXPORTER, exporter.port, (), _answers(exporter.port, "/", exporter.tls))
+
+
+def _monitoring(datacenter: Datacenter, server: str) -> list[dict[str, Any]]:
+    prometheus, central = datacenter.monitoring.prometheus, datacenter.monitoring.central
+    if central and server in central.servers:
+        return [_definition(CENTRAL, central.port, (), _answers(central.port, "/", tls=True))]
+    if prometheus is None or server not in prometheus.servers:
+        return []
+    ports = {PROMETHEUS: prometheus.port, ALERTMANAGER: prometheus.alertmanager.port}
+    return [
+        _definition(name, port, (), _answers(port, "/-/ready", prometheus.tls))
+        for name, port in ports.items()
+    ]
+
+
+def _answers(port: int, path: str, tls: bool) -> dict[str, Any]:
+    """Behind TLS and a password it is only seen that something listens."""
+    where = f"127.0.0.1:{port}"
+    check = {"tcp": where} if tls else {"http": f"http://{where}{path}"}
+    return {**check, "interval": "15s", "timeout": "5s"}
+
+
+def _place(membership: Membership | None) -> dict[str, str]:
+    """Return what Prometheus takes for labels: the server's place, as its minion id has given it."""
+    if membership is None:
+        return {}
+    place = {"environment": membership.environment, "cluster": membership.cluster, "role": membership.role}
+    return {**place, "pool": membership.pool} if membership.pool else place
 
 
 def _kubernetes(membership: Membership) -> dict[str, Any]:

@@ -49,15 +49,108 @@ class NodeExporter:
     )
     allow_from: tuple[str, ...] = setting(
         ListOf(kinds.CIDR),
-        "The networks that may reach its port; the server's firewall refuses others.",
+        "The networks that may reach its port, and the Prometheus servers; the firewall refuses others.",
         default=(),
         derived="everybody",
     )
 
 
 @settings
+class Email:
+    """Whom alerts are sent to as e-mail. The relay must know this server: there is no password."""
+
+    to: str = setting(kinds.EMAIL, "The address that gets it.")
+    sender: str = setting(kinds.EMAIL, "The address that it comes from.")
+    relay: str = setting(kinds.ADDRESS_PORT, "The mail server that takes it, with STARTTLS.")
+
+
+@settings
+class Alertmanager:
+    """Who is told of alerts: at least one of `webhook` and `email`."""
+
+    port: int = setting(kinds.whole(1, 65535), "The port that it listens on.", default=9093)
+    webhook: str | None = setting(
+        kinds.WEB_URL, "The URL that alerts are posted to, with nothing secret in it.", default=None
+    )
+    email: Email | None = setting(Section(Email), "Whom alerts are sent to as e-mail.", default=None)
+    watchdog: str | None = setting(
+        kinds.WEB_URL,
+        "The URL that is posted to every minute, always: who misses it knows that alerts do not arrive.",
+        default=None,
+    )
+
+
+@settings
+class Prometheus:
+    """The datacenter's Prometheus servers, each with an Alertmanager beside it."""
+
+    servers: Mapping[str, str] = setting(
+        MapOf(kinds.MINION, kinds.ADDRESS),
+        "Minion ids, each by name, with the address that the others reach. Two do the same, each for itself.",
+    )
+    environment: str = setting(
+        kinds.IDENTIFIER, "The environment of what is in no cluster; a node has its cluster's."
+    )
+    interval: int = setting(
+        kinds.whole(5, 300), "Every how many seconds all are asked, and rules looked at.", default=30
+    )
+    retention: str = setting(kinds.DURATION, "How long what they said is kept.", default="15d")
+    retention_size: str | None = setting(
+        kinds.SIZE,
+        "How large that may become on disk before the oldest goes.",
+        default=None,
+        derived="no limit",
+    )
+    port: int = setting(kinds.whole(1, 65535), "The port that Prometheus listens on.", default=9090)
+    tls: bool = setting(
+        kinds.FLAG,
+        "`true`: Prometheus and Alertmanager with TLS only: `prometheus.certificate` of the secrets.",
+        default=False,
+    )
+    basic_auth: bool = setting(
+        kinds.FLAG,
+        "`true`: with `tls` only; both ask for a user and password, the secret `prometheus.users`.",
+        default=False,
+    )
+    allow_from: tuple[str, ...] = setting(
+        ListOf(kinds.CIDR),
+        "The networks that may reach both, besides the Prometheus servers; the firewall refuses others.",
+        default=(),
+        derived="the Prometheus servers only",
+    )
+    remote_write: str | None = setting(
+        kinds.url("https", example="https://central.example:9090/api/v1/write"),
+        "The URL of the central Prometheus that all figures are sent on to, as the user DATACENTER.",
+        default=None,
+        derived="they stay here",
+    )
+    alertmanager: Alertmanager = setting(Section(Alertmanager), "Who is told of alerts.")
+
+
+@settings
+class Central:
+    """The central Prometheus, which others send their figures on to; with TLS and a password only."""
+
+    servers: Mapping[str, str] = setting(
+        MapOf(kinds.MINION, kinds.ADDRESS),
+        "Minion ids, each by name, with its address; servers of this datacenter without a Prometheus.",
+    )
+    retention: str = setting(kinds.DURATION, "How long what was sent is kept.", default="90d")
+    retention_size: str | None = setting(
+        kinds.SIZE,
+        "How large that may become on disk before the oldest goes.",
+        default=None,
+        derived="no limit",
+    )
+    port: int = setting(kinds.whole(1, 65535), "The port that it listens on.", default=9090)
+    allow_from: tuple[str, ...] = setting(
+        ListOf(kinds.CIDR), "The networks that may reach it; the firewall refuses others.", default=()
+    )
+
+
+@settings
 class Monitoring:
-    """What is measured on every server."""
+    """What is measured on every server, and who asks."""
 
     node_exporter: NodeExporter = setting(Section(NodeExporter), "What node_exporter shows.", default={})
     certificate_files: tuple[str, ...] = setting(
@@ -72,6 +165,15 @@ class Monitoring:
     )
     interval: int = setting(
         kinds.whole(15, 3600), "Every how many seconds the metrics made here are made again.", default=60
+    )
+    prometheus: Prometheus | None = setting(
+        Section(Prometheus), "The datacenter's Prometheus servers.", default=None, derived="none"
+    )
+    central: Central | None = setting(
+        Section(Central),
+        "The central Prometheus, in one of the datacenters.",
+        default=None,
+        derived="elsewhere, or none",
     )
 
 
@@ -113,6 +215,12 @@ class Service:
     port: int = setting(kinds.whole(1, 65535), "Its port.")
     tags: tuple[str, ...] = setting(ListOf(kinds.SERVICE), "Its tags: `TAG.NAME.service.consul`.", default=())
     check: Check = setting(Section(Check), "How to see that it is well.")
+    exporter: str | None = setting(
+        kinds.choice("redis", "mysqld"),
+        "What makes metrics of it for Prometheus, beside it on each of its servers.",
+        default=None,
+        derived="nothing",
+    )
 
 
 @settings
@@ -126,7 +234,7 @@ class Consul:
     )
     services: Mapping[str, Service] = setting(
         MapOf(kinds.SERVICE, Section(Service, label="a service")),
-        "Services outside Kubernetes. `node-exporter` and `kubernetes` are always there by themselves.",
+        "Services outside Kubernetes. Those of servers, nodes and monitoring are there by themselves.",
         default={},
     )
 
@@ -155,7 +263,7 @@ class Datacenter:
     )
     repository: Repository | None = setting(
         Section(Repository),
-        "The apt repository with the packages of Consul and node_exporter.",
+        "The apt repository with the packages of Consul and of monitoring.",
         default=None,
         derived="the apt sources that the servers have already",
     )

@@ -3,7 +3,7 @@
 from k8s_lifecycle.model.datacenter import Datacenter
 from k8s_lifecycle.model.reference import chapters, table
 from k8s_lifecycle.model.schema import rows
-from k8s_lifecycle.model.secrets import ConsulSecrets, NodeExporterSecrets
+from k8s_lifecycle.model.secrets import ConsulSecrets, ExporterSecrets, NodeExporterSecrets, PrometheusSecrets
 
 _HEAD = """\
 # Datacenter reference
@@ -20,15 +20,26 @@ _SECRETS = """\
 ## Secrets
 
 What only some servers may know is in the pillar `k8s_secrets`, which an ordinary pillar SLS gives by minion
-id: `k8s_secrets.consul` to Consul servers, `k8s_secrets.node_exporter` to each server. No message shows one.
+id: `k8s_secrets.consul` to Consul servers, `k8s_secrets.prometheus` to Prometheus servers,
+`k8s_secrets.exporters` to servers with `consul.services.NAME.exporter`, `k8s_secrets.node_exporter` to each.
+No message shows one.
 """
+_SECRETS_OF = {
+    "consul": ConsulSecrets,
+    "node_exporter": NodeExporterSecrets,
+    "prometheus": PrometheusSecrets,
+    "exporters": ExporterSecrets,
+}
 
 
 def page() -> str:
     """Return the reference page."""
-    consul = ("### k8s_secrets.consul", "", *table(list(rows(ConsulSecrets))), "")
-    exporter = ("### k8s_secrets.node_exporter", "", *table(list(rows(NodeExporterSecrets))), "")
-    return "\n".join([_HEAD, *chapters(Datacenter, "The datacenter"), _SECRETS, *consul, *exporter])
+    secrets = [
+        line
+        for name, cls in _SECRETS_OF.items()
+        for line in (f"### k8s_secrets.{name}", "", *table(list(rows(cls))), "")
+    ]
+    return "\n".join([_HEAD, *chapters(Datacenter, "The datacenter"), _SECRETS, *secrets])
 
 
 if __name__ == "__main__":

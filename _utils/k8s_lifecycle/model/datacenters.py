@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle.model.claims import Claim, conflicts
-from k8s_lifecycle.model.consul import OWN_SERVICES
-from k8s_lifecycle.model.datacenter import Datacenter
+from k8s_lifecycle.model.consul import EXPORTERS, OWN_SERVICES
+from k8s_lifecycle.model.datacenter import Central, Datacenter, Prometheus
 from k8s_lifecycle.model.documents import check_name, read_yaml
+from k8s_lifecycle.model.prometheus import GOSSIP_PORT
 from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, shown
 from k8s_lifecycle.model.spec import InvalidSpecError
 
@@ -132,10 +133,49 @@ def _problems(found: Datacenter) -> Iterator[Problem]:
         yield Problem(
             "monitoring.node_exporter.collectors", "textfile is always there by itself", "leave it out"
         )
+    if found.monitoring.prometheus:
+        yield from _prometheus(found, found.monitoring.prometheus)
+    if found.monitoring.central:
+        yield from _central(found, found.monitoring.central)
     if found.consul:
         yield from _consul_version(found.consul.package.version, found)
         yield from _consul_servers(found.consul.servers, found)
         yield from _services(found)
+
+
+def _prometheus(found: Datacenter, wanted: Prometheus) -> Iterator[Problem]:
+    path = "monitoring.prometheus"
+    if not found.consul:
+        yield Problem(path, "it learns from Consul whom to ask, and there is none", "write `consul`, too")
+    if not wanted.servers:
+        yield Problem(f"{path}.servers", "no server is named", "name at least one, or leave out `prometheus`")
+    yield from _addresses(f"{path}.servers", wanted.servers, found)
+    if wanted.basic_auth and not wanted.tls:
+        wrong = "without TLS the password would be sent in clear"
+        yield Problem(f"{path}.basic_auth", wrong, "write tls: true beside it")
+    if not (wanted.alertmanager.webhook or wanted.alertmanager.email):
+        yield Problem(f"{path}.alertmanager", "nobody would be told of alerts", "write webhook or email")
+    used = {"node_exporter": found.monitoring.node_exporter.port, "Alertmanager's gossip": GOSSIP_PORT}
+    for key, port in (("port", wanted.port), ("alertmanager.port", wanted.alertmanager.port)):
+        for user in [name for name, other in used.items() if other == port]:
+            yield Problem(f"{path}.{key}", f"{port} is the port of {user}, too", "write another one")
+        used["Prometheus"] = port
+
+
+def _central(found: Datacenter, wanted: Central) -> Iterator[Problem]:
+    path, prometheus = "monitoring.central", found.monitoring.prometheus
+    if not prometheus:
+        wrong = "it is watched, and its alerts are sent, by the datacenter's own Prometheus servers"
+        yield Problem(path, wrong, "write `monitoring.prometheus`, too")
+    if not wanted.servers:
+        yield Problem(f"{path}.servers", "no server is named", "name at least one, or leave out `central`")
+    yield from _addresses(f"{path}.servers", wanted.servers, found)
+    for server in sorted({*wanted.servers} & {*(prometheus.servers if prometheus else ())}):
+        wrong = "runs the datacenter's own Prometheus already"
+        yield Problem(f"{path}.servers.{server}", wrong, "name another server")
+    if wanted.port == found.monitoring.node_exporter.port:
+        wrong = f"{wanted.port} is the port of node_exporter, too"
+        yield Problem(f"{path}.port", wrong, "write another one")
 
 
 def _consul_version(written: str, found: Datacenter) -> Iterator[Problem]:
@@ -153,6 +193,10 @@ def _consul_servers(servers: Mapping[str, str], found: Datacenter) -> Iterator[P
     path = "consul.servers"
     if len(servers) not in CONSUL_SERVERS:
         yield Problem(path, f"{len(servers)} servers are named: Consul needs a majority", "name 1, 3 or 5")
+    yield from _addresses(path, servers, found)
+
+
+def _addresses(path: str, servers: Mapping[str, str], found: Datacenter) -> Iterator[Problem]:
     for server in servers:
         if not found.has(server):
             yield Problem(f"{path}.{server}", "is no server of this datacenter", "add it to `servers`")
@@ -165,10 +209,26 @@ def _services(found: Datacenter) -> Iterator[Problem]:
     services = found.consul.services if found.consul else {}
     for name, service in services.items():
         path = f"consul.services.{name}"
-        if name in OWN_SERVICES:
+        if service.exporter and not found.monitoring.prometheus:
+            wrong = "there is no Prometheus that could ask it"
+            yield Problem(f"{path}.exporter", wrong, "write `monitoring.prometheus`, too, or leave it out")
+        if name in {*OWN_SERVICES, *(exporter for exporter, _ in EXPORTERS.values())}:
             yield Problem(path, "is always there by itself", "use another name")
         if (service.check.http is None) == (service.check.tcp is None):
             yield Problem(f"{path}.check", "has not exactly one of http and tcp", "write one of them")
+    for kind in EXPORTERS:
+        patterns = [
+            Claim(name, f"consul.services.{name}.servers[{index}]", pattern)
+            for name, service in services.items()
+            if service.exporter == kind
+            for index, pattern in enumerate(service.servers)
+        ]
+        for claim, rivals in conflicts(patterns):
+            if others := sorted({rival.cluster for rival in rivals} - {claim.cluster}):
+                wrong = f"can name the same servers as {', '.join(others)}, and a server has one of a kind"
+                yield Problem(
+                    f"consul.services.{claim.cluster}.exporter", wrong, "leave it out of all but one"
+                )
 
 
 def _clashes(drafts: Mapping[str, tuple[Datacenter, Reader]]) -> Iterator[Problem]:

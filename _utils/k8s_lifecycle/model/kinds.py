@@ -214,6 +214,8 @@ COUNT_OR_SHARE = Scalar(
 DEBIAN_REVISION = text("a Debian revision", r"[A-Za-z0-9.+~]+", '"1.1" (in quotes)')
 DEBIAN_VERSION = text("a Debian version", r"(\d+:)?\d[A-Za-z0-9.+~:-]*", '"2.3.7-1"')
 DNS = text("a DNS name", DNS_NAME, "cluster.local")
+DURATION = text("a duration", r"[1-9]\d*[hdwy]", "15d")
+EMAIL = text("an e-mail address", rf"[A-Za-z0-9._+-]+@{DNS_NAME}", "on-call@example.com")
 FILE_GLOB = text("a file glob", r"/[^\s,]+", '"/etc/kubernetes/pki/*.crt"')
 FILE = text("an absolute path", r"/[^\0\r\n]{0,254}", "/etc/k8s-clusters/gke-eu.conf")
 FLAG = Scalar("true or false", "write true or false", _flag)
@@ -260,6 +262,11 @@ PRIVATE_KEY = Secret(
     "write the PEM text",
 )
 PASSTHROUGH = Scalar("a mapping", "write the fields as the tool's own reference has them", _passthrough)
+PASSWORD = Secret(
+    "a password",
+    r"[A-Za-z0-9!#$&()*+,./:;<=>?@^_{|}~\[\]-]{8,128}",
+    "write 8 to 128 letters, digits and signs, without spaces, quotes and backslashes",
+)
 POOL_NAME = text("a pool name", DNS_LABEL, "general (lower case letters, digits and '-')")
 PREFLIGHT_CHECK = text("a kubeadm preflight check", r"[A-Za-z0-9-]+", "SystemVerification")
 SALT_URL = text("a salt:// file", r"(salt://\S+)?", "salt://k8s/files/cilium.yaml")
@@ -267,6 +274,7 @@ SCALAR_TEXT = Scalar(
     "a value", "write text or a whole number, quoted if YAML reads it as something else", _scalar_text
 )
 SERVICE = text("a service name", DNS_LABEL, "redis (lower case letters, digits and '-': it is a DNS name)")
+SIZE = text("a size", r"[1-9]\d*[MGT]B", "50GB")
 SUITE = text("a repository suite", r"/|[A-Za-z0-9][\w./-]*", "bookworm")
 SYSCTL = text("a sysctl", r"[a-z0-9_]+([./][\w*-]+)+", "vm.max_map_count")
 TOKEN = Secret(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from k8s_lifecycle.model import kinds
-from k8s_lifecycle.model.schema import MapOf, Reader, setting, settings
+from k8s_lifecycle.model.schema import MapOf, Reader, Section, setting, settings
 from k8s_lifecycle.model.spec import InvalidSpecError
 
 PILLAR = "k8s_secrets"
@@ -42,6 +42,54 @@ class NodeExporterSecrets:
     )
 
 
+@settings
+class CentralSecrets:
+    """What opens the central Prometheus."""
+
+    authority: str = setting(kinds.CERTIFICATE, "The certificate of the authority that signs it.")
+    password: str = setting(kinds.PASSWORD, "The password there of the user with this datacenter's name.")
+
+
+@settings
+class PrometheusSecrets:
+    """What a Prometheus server shows itself with, who may ask it, and what it asks others with."""
+
+    certificate: str | None = setting(
+        kinds.CERTIFICATE, "The server's certificate, for its address; Alertmanager's, too.", default=None
+    )
+    key: str | None = setting(kinds.PRIVATE_KEY, "The key of that certificate.", default=None)
+    users: Mapping[str, str] = setting(
+        MapOf(kinds.USER, kinds.BCRYPT), "Users, with the bcrypt hashes of their passwords.", default={}
+    )
+    authority: str | None = setting(
+        kinds.CERTIFICATE,
+        "The certificate of the authority that signs whoever is asked with TLS, for their addresses.",
+        default=None,
+    )
+    password: str | None = setting(
+        kinds.PASSWORD, "The password of the user `prometheus`, with which it asks others.", default=None
+    )
+    central: CentralSecrets | None = setting(
+        Section(CentralSecrets), "What opens the central Prometheus.", default=None
+    )
+
+
+@settings
+class Account:
+    """With what an exporter looks into a service on its own server."""
+
+    user: str | None = setting(kinds.USER, "The user; Redis may have none.", default=None)
+    password: str = setting(kinds.PASSWORD, "The password.")
+
+
+@settings
+class ExporterSecrets:
+    """With what exporters look into services."""
+
+    redis: Account | None = setting(Section(Account), "Where Redis asks for a password.", default=None)
+    mysqld: Account | None = setting(Section(Account), "For MariaDB or MySQL.", default=None)
+
+
 def consul(pillar: Mapping[str, Any]) -> ConsulSecrets:
     """Return the secrets of a Consul server; raise InvalidSpecError without a secret in its message."""
     return _read(ConsulSecrets, pillar, "consul")
@@ -50,6 +98,16 @@ def consul(pillar: Mapping[str, Any]) -> ConsulSecrets:
 def node_exporter(pillar: Mapping[str, Any]) -> NodeExporterSecrets:
     """Return the secrets of node_exporter; raise InvalidSpecError without a secret in its message."""
     return _read(NodeExporterSecrets, pillar, "node_exporter")
+
+
+def prometheus(pillar: Mapping[str, Any]) -> PrometheusSecrets:
+    """Return the secrets of a Prometheus server; raise InvalidSpecError without a secret in its message."""
+    return _read(PrometheusSecrets, pillar, "prometheus")
+
+
+def exporters(pillar: Mapping[str, Any]) -> ExporterSecrets:
+    """Return the secrets of exporters; raise InvalidSpecError without a secret in its message."""
+    return _read(ExporterSecrets, pillar, "exporters")
 
 
 def _read(cls: type[T], pillar: Mapping[str, Any], name: str) -> T:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from k8s_lifecycle.model.consul import KUBELET_HEALTH, NODE_ROLES, Membership
+from k8s_lifecycle.model.consul import (
+    EXPORTERS,
+    HTTP_PORT,
+    KUBELET_HEALTH,
+    NODE_ROLES,
+    Membership,
+    exporters,
+)
 from k8s_lifecycle.model.datacenter import Datacenter, NodeExporter
+from k8s_lifecycle.model.prometheus import GOSSIP_PORT
 from k8s_lifecycle.model.settings import Repository
 from k8s_lifecycle.server import packages
 
@@ -45,7 +55,7 @@ def desired(datacenter: Datacenter, server: str, membership: Membership | None) 
         "basic_auth": exporter.basic_auth,
         "textfile": json.dumps(_textfile(datacenter, server, membership), indent=2, sort_keys=True) + "\n",
         "interval": datacenter.monitoring.interval,
-        "firewall": _firewall(exporter) if exporter.allow_from else None,
+        "firewall": _firewall(datacenter, server),
     }
 
 
@@ -72,6 +82,7 @@ def _textfile(datacenter: Datacenter, server: str, membership: Membership | None
     role = membership.role if membership else ""
     is_node = role in NODE_ROLES
     ports = (*(_PORTS if is_node else ()), *(_CONTROL_PLANE_PORTS if role == "control-plane" else ()))
+    consul_servers = datacenter.consul.servers if datacenter.consul else {}
     agents = (*_AGENTS, *(("consul",) if datacenter.consul else ()))
     return {
         "certificate_files": list(datacenter.monitoring.certificate_files),
@@ -80,13 +91,17 @@ def _textfile(datacenter: Datacenter, server: str, membership: Membership | None
         "kubelet": KUBELET_HEALTH if is_node else None,
         "containerd": CONTAINERD if is_node else None,
         "node": {"name": server.lower(), "kubeconfig": KUBELET_CONFIG} if is_node else None,
+        "consul": f"http://127.0.0.1:{HTTP_PORT}/v1" if server in consul_servers else None,
         "highstate": HIGHSTATE,
+        "interval": datacenter.monitoring.interval,
     }
 
 
-def _firewall(exporter: NodeExporter) -> str:
-    """Return a table of our own for nft: nothing in it touches what others have set up."""
-    networks = ", ".join(exporter.allow_from)
+def _firewall(datacenter: Datacenter, server: str) -> str | None:
+    """Return a table of our own for nft, which touches nothing of others; None if it is empty."""
+    rules = list(_closed(datacenter, server))
+    if not rules:
+        return None
     return (
         "table inet k8s_monitoring\n"
         "delete table inet k8s_monitoring\n"
@@ -94,8 +109,31 @@ def _firewall(exporter: NodeExporter) -> str:
         "  chain input {\n"
         "    type filter hook input priority filter - 5; policy accept;\n"
         '    iifname "lo" accept\n'
-        f"    tcp dport {exporter.port} ip saddr {{ {networks} }} accept\n"
-        f"    tcp dport {exporter.port} drop\n"
+        f"{''.join(_rule(*rule) for rule in rules)}"
         "  }\n"
         "}\n"
     )
+
+
+def _closed(datacenter: Datacenter, server: str) -> Iterator[tuple[str, int, list[str]]]:
+    """Yield the ports of a server that only some may reach: protocol, port, their networks."""
+    exporter, prometheus = datacenter.monitoring.node_exporter, datacenter.monitoring.prometheus
+    central = datacenter.monitoring.central
+    askers = [f"{address}/32" for address in prometheus.servers.values()] if prometheus else []
+    if exporter.allow_from:
+        yield "tcp", exporter.port, [*exporter.allow_from, *askers]
+    for kind in exporters(datacenter, server) if datacenter.consul else ():
+        yield "tcp", EXPORTERS[kind][1], askers
+    if central and server in central.servers:
+        yield "tcp", central.port, [*central.allow_from, *askers]
+    if prometheus and server in prometheus.servers:
+        for port in (prometheus.port, prometheus.alertmanager.port):
+            yield "tcp", port, [*prometheus.allow_from, *askers]
+        yield "tcp", GOSSIP_PORT, askers
+        yield "udp", GOSSIP_PORT, askers
+
+
+def _rule(protocol: str, port: int, networks: list[str]) -> str:
+    # nft refuses networks that overlap.
+    allowed = ", ".join(map(str, ipaddress.collapse_addresses(map(ipaddress.IPv4Network, networks))))
+    return f"    {protocol} dport {port} ip saddr {{ {allowed} }} accept\n    {protocol} dport {port} drop\n"

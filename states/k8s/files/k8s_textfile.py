@@ -1,4 +1,4 @@
-"""Metrics that node_exporter does not have: certificates, kubelet and containerd, the node, Salt's highstate.
+"""Metrics that node_exporter does not have: certificates, kubelet, containerd, node, Consul, highstate.
 
 A timer runs it as root, by Salt's own Python, which every server has; it needs nothing of Salt besides that
 and `cryptography`. It reads what to look at from a JSON file, and puts a file for node_exporter's textfile
@@ -140,6 +140,31 @@ def node(configuration: Configuration) -> Iterator[Family]:
     yield from (answers, conditions, cordoned)
 
 
+def consul(configuration: Configuration) -> Iterator[Family]:
+    """Tell what a Consul server sees of the others."""
+    url = configuration["consul"]
+    if not url:
+        return
+    leader = Family("k8s_consul_has_leader", "Whether Consul answers on this Consul server and has a leader.")
+    members = Family("k8s_consul_members", "How many servers are members of Consul.")
+    failed = Family("k8s_consul_member_failed", "1 for each member of Consul that the others miss.")
+    only = urllib.parse.urlencode({"filter": 'CheckID == "serfHealth"'})
+    try:
+        with _opened(f"{url}/health/state/any?{only}") as answer:  # without a leader it is an error
+            found = json.load(answer)
+    except OSError as error:
+        print(f"Consul does not answer: {error}", file=sys.stderr)
+        leader.add(0)
+        yield leader
+        return
+    leader.add(1)
+    members.add(len(found))
+    for check in found:
+        if check["Status"] != "passing":
+            failed.add(1, member=check["Node"])
+    yield from (leader, members, failed)
+
+
 def highstate(configuration: Configuration) -> Iterator[Family]:
     """Tell when the last highstate came to its end, and how."""
     path = Path(configuration["highstate"])
@@ -167,6 +192,7 @@ PARTS: tuple[Callable[[Configuration], Iterator[Family]], ...] = (
     services,
     runtime,
     node,
+    consul,
     highstate,
 )
 
@@ -188,9 +214,11 @@ def metrics(configuration: Configuration, before: str) -> str:
     success = Family(LAST_SUCCESS, "When all metrics made here could be made for the last time; 0 for never.")
     all_made = not any(value for _, value in failed.samples)
     success.add(began if all_made else _last_success(before))
+    interval = Family("k8s_textfile_interval_seconds", "Every how many seconds they are to be made again.")
+    interval.add(configuration["interval"])
     took = Family("k8s_textfile_duration_seconds", "How long it took to make the metrics made here.")
     took.add(time.time() - began)
-    return "".join(family.text() for family in [*families, failed, success, took])
+    return "".join(family.text() for family in [*families, failed, success, interval, took])
 
 
 def main(configuration_path: str, target: str) -> int:
@@ -257,12 +285,16 @@ def _any_certificate() -> ssl.SSLContext:
 
 
 def _is_healthy(url: str) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(url, timeout=TIMEOUT) as answer:
+        with _opened(url) as answer:
             return bool(answer.status == http.client.OK)
     except OSError:
         return False
+
+
+def _opened(url: str) -> Any:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return direct.open(url, timeout=TIMEOUT)
 
 
 def _accepts(path: str) -> bool:

@@ -19,7 +19,7 @@ consul:
     shop: {servers: [dc1-r-1], port: 80, check: {http: "http://127.0.0.1/health"}}
 """
 PEERS = {"dc3": ["10.13.0.1"], "dc2": ["10.12.0.1", "10.12.0.2"]}
-NODE = Membership("dc1-prod", "worker", "general")
+NODE = Membership("dc1-prod", "prod", "worker", "general")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,36 @@ def test_a_server_registers_what_its_id_and_its_place_in_a_cluster_say(datacente
     assert names(datacenter, "dc1-x-1", None) == ["node-exporter"]
     assert names(datacenter, "dc1-w-1", NODE) == ["node-exporter", "kubernetes"]
     assert names(datacenter, "dc1-r-1", None) == ["node-exporter", "redis", "shop"]
-    assert names(datacenter, "dc1-s-9", Membership("dc1-prod", "spare", None)) == ["node-exporter"]
+    assert names(datacenter, "dc1-s-9", Membership("dc1-prod", "prod", "spare", None)) == ["node-exporter"]
+
+
+def test_a_service_has_its_servers_place_for_labels(datacenter):
+    place = {"environment": "prod", "cluster": "dc1-prod", "role": "worker", "pool": "general"}
+    assert [one["meta"] for one in consul.services(datacenter, "dc1-r-1", NODE)] == [place] * 4
+    control_plane = Membership("dc1-prod", "prod", "control-plane", None)
+    (exporter, _) = consul.services(datacenter, "dc1-cp-1", control_plane)
+    assert exporter["meta"] == {"environment": "prod", "cluster": "dc1-prod", "role": "control-plane"}
+    assert consul.services(datacenter, "dc1-x", None)[0]["meta"] == {}
+
+
+def test_a_prometheus_server_registers_both_and_no_other_does(datacenter):
+    wanted = {
+        "servers": {"dc1-mon-1": "10.11.0.5"},
+        "environment": "infra",
+        "alertmanager": {"webhook": "http://chat.example/"},
+    }
+    mapping = {"name": "dc1", **yaml.safe_load(SPEC), "monitoring": {"prometheus": wanted}}
+    found = datacenters.from_dict(mapping)
+    assert consul.service_names(found, "dc1-x", None) == ["node-exporter"]
+    _, prometheus, alertmanager = consul.services(found, "dc1-mon-1", None)
+    assert (prometheus["name"], prometheus["port"]) == ("prometheus", 9090)
+    assert prometheus["checks"][0]["http"] == "http://127.0.0.1:9090/-/ready"
+    assert (alertmanager["name"], alertmanager["port"]) == ("alertmanager", 9093)
+    central = {"servers": {"dc1-c-1": "10.11.0.4"}, "port": 9999}
+    mapping["monitoring"]["central"] = central
+    (_, found) = consul.services(datacenters.from_dict(mapping), "dc1-c-1", None)
+    assert (found["name"], found["port"]) == ("prometheus-central", 9999)
+    assert found["checks"][0]["tcp"] == "127.0.0.1:9999"
 
 
 def test_a_service_has_its_check(datacenter):

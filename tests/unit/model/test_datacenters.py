@@ -56,7 +56,114 @@ def load(tmp_path):
     return loaded
 
 
+PROMETHEUS = {
+    "servers": {"dc1-mon-1": "10.11.0.5"},
+    "environment": "infra",
+    "alertmanager": {"webhook": "http://chat.example/"},
+}
+
+
+def prometheus(**values):
+    return {"monitoring.prometheus": {**PROMETHEUS, **values}}
+
+
 MISTAKES = [
+    (
+        {**prometheus(), "consul": None},
+        "monitoring.prometheus",
+        "it learns from Consul whom to ask, and there is none",
+        "write `consul`, too",
+    ),
+    (
+        prometheus(servers={}),
+        "monitoring.prometheus.servers",
+        "no server is named",
+        "name at least one, or leave out `prometheus`",
+    ),
+    (
+        prometheus(servers={"web-1": "10.11.0.5"}),
+        "monitoring.prometheus.servers.web-1",
+        "is no server of this datacenter",
+        "add it to `servers`",
+    ),
+    (
+        prometheus(servers={"dc1-mon-1": "10.11.0.5", "dc1-mon-2": "10.11.0.5"}),
+        "monitoring.prometheus.servers",
+        "2 servers have the address 10.11.0.5",
+        "write one for each",
+    ),
+    (
+        prometheus(basic_auth=True),
+        "monitoring.prometheus.basic_auth",
+        "without TLS the password would be sent in clear",
+        "write tls: true beside it",
+    ),
+    (
+        prometheus(alertmanager={}),
+        "monitoring.prometheus.alertmanager",
+        "nobody would be told of alerts",
+        "write webhook or email",
+    ),
+    (
+        prometheus(alertmanager={"webhook": "https://user:hunter2@chat.example/"}),
+        "monitoring.prometheus.alertmanager.webhook",
+        "'https://***@chat.example/' has a user or password in it, and a spec is no place for secrets",
+        "write a URL such as http://mirror.example/apt",
+    ),
+    (
+        prometheus(port=9100),
+        "monitoring.prometheus.port",
+        "9100 is the port of node_exporter, too",
+        "write another one",
+    ),
+    (
+        prometheus(alertmanager={"webhook": "http://chat.example/", "port": 9090}),
+        "monitoring.prometheus.alertmanager.port",
+        "9090 is the port of Prometheus, too",
+        "write another one",
+    ),
+    (
+        prometheus(remote_write="http://central.example/api/v1/write"),
+        "monitoring.prometheus.remote_write",
+        "'http://central.example/api/v1/write' is not a URL that starts with https://",
+        "write a URL such as https://central.example:9090/api/v1/write",
+    ),
+    (
+        {"monitoring.central": {"servers": {"dc1-c-1": "10.11.0.4"}}},
+        "monitoring.central",
+        "it is watched, and its alerts are sent, by the datacenter's own Prometheus servers",
+        "write `monitoring.prometheus`, too",
+    ),
+    (
+        {**prometheus(), "monitoring.central": {"servers": {"dc1-mon-1": "10.11.0.4"}}},
+        "monitoring.central.servers.dc1-mon-1",
+        "runs the datacenter's own Prometheus already",
+        "name another server",
+    ),
+    (
+        {**prometheus(), "monitoring.central": {"servers": {"web-1": "10.11.0.4"}}},
+        "monitoring.central.servers.web-1",
+        "is no server of this datacenter",
+        "add it to `servers`",
+    ),
+    (
+        {"consul.services.redis.exporter": "redis"},
+        "consul.services.redis.exporter",
+        "there is no Prometheus that could ask it",
+        "write `monitoring.prometheus`, too, or leave it out",
+    ),
+    (
+        prometheus(retention="15"),
+        "monitoring.prometheus.retention",
+        "'15' is not a duration",
+        "write a duration such as 15d",
+    ),
+    (
+        prometheus(retention_size="50"),
+        "monitoring.prometheus.retention_size",
+        "'50' is not a size",
+        "write a size such as 50GB",
+    ),
     ({"name": "dc9"}, "name", "'dc9' is not the name of the file", "write dc1, or leave it out"),
     ({"servers": []}, "servers", "the list is empty", "write a list of minion globs, at least 1"),
     ({"monitring": {}}, "monitring", "unknown key", "did you mean 'monitoring'?"),
@@ -199,6 +306,17 @@ def test_a_password_in_the_place_of_its_hash_is_not_shown():
         secrets.node_exporter({"k8s_secrets": {"node_exporter": {"users": {"prometheus": "hunter2"}}}})
     assert "hunter2" not in str(wrong.value)
     assert "htpasswd" in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    "password", ["short", "with space in it", 'with"quote', "with\\backslash", "line\nbreak"]
+)
+def test_a_password_that_files_could_not_carry_is_refused_and_not_shown(password):
+    with pytest.raises(InvalidSpecError) as wrong:
+        secrets.prometheus({"k8s_secrets": {"prometheus": {"password": password}}})
+    (problem,) = wrong.value.problems
+    assert problem.path == "pillar k8s_secrets.prometheus.password"
+    assert password not in str(problem)
 
 
 def test_missing_secrets_are_all_named():

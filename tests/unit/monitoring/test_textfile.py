@@ -14,6 +14,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import promql
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -66,7 +67,9 @@ class Server:
             "kubelet": None,
             "containerd": None,
             "node": None,
+            "consul": None,
             "highstate": str(folder / "highstate.json"),
+            "interval": 60,
         }
         self.systemctl("exit 1")
 
@@ -219,17 +222,8 @@ def test_a_part_that_cannot_be_made_is_told_and_so_is_when_all_could(server):
     assert "services: RuntimeError" in said
 
 
-def test_kubelet_and_containerd(server, tmp_path):
-    class Healthy(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200 if self.path == "/healthz" else 500)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
+def test_kubelet_and_containerd(server, plain, tmp_path):
+    listening = plain({"/healthz": b"ok"})
     runtime = socket.socket(socket.AF_UNIX)
     runtime.bind(str(tmp_path / "containerd.sock"))
     runtime.listen()
@@ -243,8 +237,6 @@ def test_kubelet_and_containerd(server, tmp_path):
         assert (found["k8s_kubelet_healthy",], found["k8s_containerd_answers",]) == (0, 0)
     finally:
         runtime.close()
-        listening.shutdown()
-        listening.server_close()
 
 
 NODE = {
@@ -299,6 +291,27 @@ def test_an_api_of_another_authority_or_that_refuses_does_not_answer(server, ser
         assert not any(key[0] == "k8s_node_condition" for key in found)
 
 
+def test_what_a_consul_server_sees_of_the_others(server, plain):
+    checks = [{"Node": "dc1-w-1", "Status": "passing"}, {"Node": "dc1-w-2", "Status": "critical"}]
+    listening = plain({"/v1/health/state/any": json.dumps(checks).encode()})
+    server.configuration["consul"] = f"http://127.0.0.1:{listening.server_port}/v1"
+    found, said = server.run()
+    assert (found["k8s_consul_has_leader",], found["k8s_consul_members",]) == (1, 2)
+    assert found["k8s_consul_member_failed", "dc1-w-2"] == 1
+    assert ("k8s_consul_member_failed", "dc1-w-1") not in found
+    assert said == ""
+    assert "serfHealth" in listening.asked[0]
+
+
+def test_a_consul_server_without_a_leader(server, plain):
+    listening = plain({})
+    server.configuration["consul"] = f"http://127.0.0.1:{listening.server_port}/v1"
+    found, said = server.run()
+    assert found["k8s_consul_has_leader",] == 0
+    assert "Consul does not answer" in said
+    assert ("k8s_consul_members",) not in found
+
+
 def test_the_last_highstate(server):
     path = Path(server.configuration["highstate"])
     note = {
@@ -318,6 +331,31 @@ def test_the_last_highstate(server):
     found, _ = server.run()
     assert ("k8s_highstate_ended_timestamp_seconds",) not in found
     assert found["k8s_highstate_unfinished_timestamp_seconds",] == 7
+
+
+def test_all_that_the_rules_use_is_made(server, serve, plain, tmp_path):
+    """Everything on at once; alerts on a metric that nobody makes would be silent."""
+    (server.files / "one.crt").write_bytes(certificate("one", 90)[0])
+    authority = certificate("authority", 100)
+    api = serve(*certificate("localhost", 1, authority)[:2], tmp_path, json.dumps(NODE).encode())
+    kubeconfig(server, authority, api.server_port)
+    checks = json.dumps([{"Node": "dc1-w-2", "Status": "critical"}]).encode()
+    local = f"http://127.0.0.1:{plain({'/health/state/any': checks, '/healthz': b'ok'}).server_port}"
+    Path(server.configuration["highstate"]).write_text(
+        json.dumps({"ended": 20.5, "states": 30, "failures": 2, "unfinished": 30.0})
+    )
+    server.systemctl("echo active")
+    server.configuration.update(
+        certificate_ports=[f"127.0.0.1:{api.server_port}"],
+        services=["consul"],
+        kubelet=f"{local}/healthz",
+        containerd="/nowhere.sock",
+        consul=local,
+    )
+    found, said = server.run()
+    assert said == ""
+    wanted = {name for name in promql.used() if name.startswith("k8s_")}
+    assert wanted - {name for name, *_ in found} == set()
 
 
 def test_the_file_is_whole_at_every_moment(server):

@@ -128,7 +128,9 @@ def test_one_datacenter_shows_every_key():
     shown = yaml.safe_load((DATACENTERS / "dc1.yaml").read_text())
     paths = [row.path.replace("NAME", "shop") for row in rows(Datacenter)]
     missing = [path for path in paths if not _is_shown(shown, path)]
-    assert missing == [f"consul.services.shop.{key}" for key in ("tags", "check.tcp", "check.timeout")]
+    assert missing == [
+        f"consul.services.shop.{key}" for key in ("tags", "check.tcp", "check.timeout", "exporter")
+    ]
 
 
 def test_a_server_in_no_cluster_is_in_its_datacenter(compiled):
@@ -141,6 +143,13 @@ def test_a_server_in_no_cluster_is_in_its_datacenter(compiled):
 def test_secrets_of_consul_go_to_its_servers_only(compiled):
     assert set(compiled("dc1-consul-2")["k8s_secrets"]) == {"consul", "node_exporter"}
     assert set(compiled("dc1-w-1", datacenter="dc1")["k8s_secrets"]) == {"node_exporter"}
+
+
+def test_secrets_of_prometheus_go_to_its_servers_only(compiled):
+    assert set(compiled("dc1-mon-1")["k8s_secrets"]) == {"prometheus", "node_exporter"}
+    assert set(compiled("dc1-redis-1")["k8s_secrets"]["exporters"]) == {"redis"}
+    assert set(compiled("dc1-mariadb-1")["k8s_secrets"]["exporters"]) == {"mysqld"}
+    assert "k8s_secrets" not in compiled("dc2-mon-1", datacenter="dc1")
 
 
 def test_a_server_that_claims_everything_gets_no_secret(compiled):

@@ -47,6 +47,17 @@ SECRETS = {
         "key": "-----BEGIN PRIVATE KEY-----\nhidden\n-----END PRIVATE KEY-----\n",
         "users": {"prometheus": "$2y$12$" + "h" * 53},
     },
+    "prometheus": {
+        "certificate": "-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n",
+        "key": "-----BEGIN PRIVATE KEY-----\nhidden\n-----END PRIVATE KEY-----\n",
+        "users": {"prometheus": "$2y$12$" + "h" * 53},
+        "authority": "-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n",
+        "password": "hidden-password",
+        "central": {
+            "authority": "-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n",
+            "password": "hidden-password",
+        },
+    },
 }
 
 
@@ -85,10 +96,22 @@ def minion(tmp_path_factory):
 def compiled(minion):
     """A function that returns the compiled states of an SLS by their id."""
 
-    def compile_(sls, server="dc1-x-1", cluster=False, assignment=None, **exporter):
-        mapping = {"name": "dc1", **yaml.safe_load(SPEC), "monitoring": {"node_exporter": exporter}}
+    def compile_(
+        sls,
+        server="dc1-x-1",
+        cluster=False,
+        assignment=None,
+        prometheus=None,
+        central=None,
+        services=None,
+        secrets=SECRETS,
+        **exporter,
+    ):
+        monitoring = {"node_exporter": exporter, "prometheus": prometheus, "central": central}
+        mapping = {"name": "dc1", **yaml.safe_load(SPEC), "monitoring": monitoring}
+        mapping["consul"]["services"] = services or {}
         place = datacenters.Place(datacenters.from_dict(mapping), {})
-        pillar = {"k8s_datacenter": assignment or place.to_dict(), "k8s_secrets": SECRETS}
+        pillar = {"k8s_datacenter": assignment or place.to_dict(), "k8s_secrets": secrets}
         if cluster:
             spec, problems = specs.parse("dc1-prod", CLUSTER)
             assert not problems
@@ -176,6 +199,123 @@ def test_a_server_of_consul_sets_up_the_acls_and_is_never_restarted(compiled):
     assert "hidden" not in json.dumps(states)
 
 
+PROMETHEUS = {
+    "servers": {"dc1-mon-1": "10.11.0.5"},
+    "environment": "infra",
+    "alertmanager": {"webhook": "http://chat.example/"},
+}
+
+
+def test_prometheus_is_nothing_on_a_server_that_is_not_named(compiled):
+    assert compiled("k8s.prometheus") == {}
+    assert compiled("k8s.prometheus", prometheus=PROMETHEUS) == {}
+    assert compiled("k8s.prometheus", assignment={"problems": ["dc1.yaml: servers: missing"]}) == {}
+
+
+def test_prometheus_on_its_server(compiled):
+    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=PROMETHEUS)
+    rules = [name for name in states if name.startswith("k8s-prometheus-rules-")]
+    assert len(rules) == len(list((FILES / "prometheus").glob("*.yml"))) - 1  # the central one's
+    for first, then in (
+        ("k8s-site-repository", "k8s-prometheus-package"),
+        ("k8s-prometheus-unit", "k8s-prometheus-package"),
+        ("k8s-prometheus-alertmanager-package", "k8s-prometheus-directory"),
+        *((rule, "k8s-prometheus-configuration") for rule in rules),
+        ("k8s-prometheus-configuration", "k8s-prometheus"),
+        ("k8s-alertmanager-configuration", "k8s-prometheus-alertmanager"),
+        ("k8s-prometheus", "k8s-prometheus-reloaded"),
+        ("k8s-targets", "k8s-targets-timer"),
+    ):
+        assert position(states, first) < position(states, then)
+    for name in ("k8s-prometheus-configuration", "k8s-alertmanager-configuration", *rules):
+        assert "check" in states[name]["check_cmd"]
+    for program in ("prometheus", "prometheus-alertmanager"):
+        assert states[f"k8s-{program}"].get("reload", False) is False
+        assert states[f"k8s-{program}-reloaded"]["reload"] is True
+    told = yaml.safe_load(states["k8s-prometheus-configuration"]["contents"])
+    assert told["rule_files"] == ["/etc/prometheus/k8s/rules/*.yml"]
+    assert not {"k8s-prometheus-password", "k8s-prometheus-authority"} & set(states)
+
+
+def test_secrets_of_prometheus_are_laid_out_before_what_names_them_and_shown_nowhere(compiled):
+    url = "https://10.11.0.4:9090/api/v1/write"
+    behind = {**PROMETHEUS, "tls": True, "basic_auth": True, "remote_write": url}
+    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=behind)
+    own = ("certificate", "key", "authority", "password", "web", "central-authority", "central-password")
+    for name in own:
+        state = states[f"k8s-prometheus-{name}"]
+        assert (state["mode"], state["group"], state["show_changes"]) == ("0640", "prometheus", False)
+        assert position(states, f"k8s-prometheus-{name}") < position(states, "k8s-prometheus-configuration")
+    assert "hidden" not in json.dumps(states)
+    assert "h" * 53 not in json.dumps(states)
+
+
+def test_the_central_prometheus(compiled):
+    others = {**PROMETHEUS, "servers": {"dc1-mon-2": "10.11.0.6"}}
+    central = {"servers": {"dc1-mon-1": "10.11.0.5"}}
+    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=others, central=central)
+    assert "--web.enable-remote-write-receiver" in states["k8s-prometheus-unit"]["context"]["options"]
+    assert {"k8s-prometheus-rules-central", "k8s-prometheus-web", "k8s-prometheus-reloaded"} <= set(states)
+    others = ("k8s-targets", "k8s-alertmanager", "k8s-prometheus-alertmanager", "k8s-prometheus-password")
+    assert [name for name in states if name.startswith(others)] == []
+
+
+SERVICES = {
+    kind: {"servers": ["dc1-mon-1"], "port": port, "check": {"tcp": "127.0.0.1:1"}, "exporter": kind}
+    for kind, port in (("redis", 6380), ("mysqld", 3307))
+}
+
+
+def exporters_of(compiled, accounts):
+    wanted = {"prometheus": PROMETHEUS, "services": SERVICES, "secrets": {"exporters": accounts}}
+    return compiled("k8s.exporters", server="dc1-mon-1", **wanted)
+
+
+def test_exporters_are_where_their_services_are_and_show_no_secret(compiled):
+    states = exporters_of(
+        compiled, {key: {"user": "exporter", "password": "hidden-password"} for key in SERVICES}
+    )
+    options = {"redis": "-redis.addr=redis://127.0.0.1:6380", "mysqld": "--web.listen-address=:9104"}
+    for kind, option in options.items():
+        names = [f"k8s-{kind}-exporter{part}" for part in ("-secrets", "-unit", "-package", "")]
+        own, unit, _, service = (states[name] for name in names)
+        assert option in unit["context"]["options"]
+        assert (own["mode"], own["dir_mode"], own["show_changes"]) == ("0600", "0700", False)
+        assert own["name"] in service["files"]
+        places = [position(states, name) for name in names]
+        assert places == sorted(places)
+    assert "hidden" not in json.dumps(states)
+    assert compiled("k8s.exporters", server="dc1-mon-1", prometheus=PROMETHEUS) == {}
+
+
+def test_an_exporter_of_mysqld_without_a_user_is_told(compiled):
+    for accounts in ({}, {"mysqld": {"password": "hidden-password"}}):
+        states = exporters_of(compiled, accounts)
+        assert set(states) == {"k8s-exporters-pillar"}
+        assert "k8s_secrets.exporters.mysqld: no user" in states["k8s-exporters-pillar"]["comment"]
+
+
+def test_missing_secrets_of_prometheus_are_named(compiled):
+    behind = {**PROMETHEUS, "tls": True, "basic_auth": True}
+    states = compiled(
+        "k8s.prometheus", server="dc1-mon-1", prometheus=behind, secrets={"prometheus": {"password": "short"}}
+    )
+    assert set(states) == {"k8s-prometheus-pillar"}
+    assert (
+        "k8s_secrets.prometheus.password: it is not a password" in states["k8s-prometheus-pillar"]["comment"]
+    )
+    assert "short" not in states["k8s-prometheus-pillar"]["comment"]
+    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=behind, secrets={})
+    missing = states["k8s-prometheus-pillar"]["comment"].splitlines()
+    assert [line.split(":")[0].rpartition(".")[2] for line in missing] == [
+        "certificate",
+        "key",
+        "users",
+        "authority",
+        "password",
+    ]
+
+
 @pytest.fixture
 def rendered():
     """A function that renders one of the files."""
@@ -189,12 +329,12 @@ def rendered():
 
 
 def test_the_web_configuration_has_its_users(rendered):
-    pillar = {"k8s_secrets": SECRETS}
-    text = rendered("node-exporter-web.yml.jinja", pillar=pillar, basic_auth=True)
+    context = {"pillar": {"k8s_secrets": SECRETS}, "of": "node_exporter"}
+    text = rendered("exporter-web.yml.jinja", **context, basic_auth=True)
     found = yaml.safe_load(text)
     assert found["basic_auth_users"] == SECRETS["node_exporter"]["users"]
     assert found["tls_server_config"]["min_version"] == "TLS12"
-    without = yaml.safe_load(rendered("node-exporter-web.yml.jinja", pillar=pillar, basic_auth=False))
+    without = yaml.safe_load(rendered("exporter-web.yml.jinja", **context, basic_auth=False))
     assert "basic_auth_users" not in without
 
 

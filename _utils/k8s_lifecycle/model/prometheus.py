@@ -1,0 +1,162 @@
+"""What Prometheus and Alertmanager are told, as plain data: whom to ask, which rules, whom to tell.
+
+Nothing in it is secret: it names the files that are.
+https://prometheus.io/docs/prometheus/latest/configuration/configuration/
+https://prometheus.io/docs/alerting/latest/configuration/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from k8s_lifecycle.model import consul
+from k8s_lifecycle.model.datacenter import Alertmanager, Datacenter, Prometheus
+
+CONFIG = "/etc/prometheus/k8s"
+RULES = f"{CONFIG}/rules"
+AUTHORITY, PASSWORD = f"{CONFIG}/authority.pem", f"{CONFIG}/password"
+CENTRAL_AUTHORITY, CENTRAL_PASSWORD = f"{CONFIG}/central-authority.pem", f"{CONFIG}/central-password"
+USER = "prometheus"
+GOSSIP_PORT = 9094
+TARGETS = "/var/lib/k8s-targets"
+# Jobs of Prometheus and the services in Consul that they ask.
+JOBS = {
+    "node": consul.NODE_EXPORTER,
+    "prometheus": consul.PROMETHEUS,
+    "alertmanager": consul.ALERTMANAGER,
+    "central": consul.CENTRAL,
+    **{kind: name for kind, (name, _) in consul.EXPORTERS.items()},
+}
+
+_PEOPLE, _NOBODY, _WATCHDOG = "people", "nobody", "watchdog"
+
+
+def configuration(datacenter: Datacenter, server: str) -> dict[str, Any]:
+    """Return the configuration of Prometheus on a server."""
+    wanted, exporter = of(datacenter), datacenter.monitoring.node_exporter
+    own = _asked_with(wanted.tls, wanted.basic_auth)
+    sent_on = (
+        {"remote_write": [_remote_write(wanted.remote_write, datacenter.name)]} if wanted.remote_write else {}
+    )
+    return {
+        "global": {
+            "scrape_interval": f"{wanted.interval}s",
+            "evaluation_interval": f"{wanted.interval}s",
+            "external_labels": {
+                "datacenter": datacenter.name,
+                "environment": wanted.environment,
+                # Two that ask the same would else be one to whom their figures are sent on to.
+                "replica": server,
+            },
+        },
+        "rule_files": [f"{RULES}/*.yml"],
+        "alerting": _alerting(wanted),
+        "scrape_configs": [
+            _job("node", _asked_with(exporter.tls, exporter.basic_auth)),
+            _job("prometheus", own),
+            _job("alertmanager", own),
+            *(_job(kind, {}) for kind in consul.EXPORTERS),
+            *([_job("central", _asked_with(True, True))] if datacenter.monitoring.central else []),
+        ],
+        **sent_on,
+    }
+
+
+def central(datacenter: Datacenter) -> dict[str, Any]:
+    """Return the configuration of the central Prometheus: it asks nobody, and misses who sends nothing."""
+    wanted = of(datacenter)
+    return {
+        "global": {"evaluation_interval": f"{wanted.interval}s"},
+        "rule_files": [f"{RULES}/*.yml"],
+        "alerting": _alerting(wanted),
+    }
+
+
+def alertmanager(wanted: Alertmanager) -> dict[str, Any]:
+    """Return the configuration of Alertmanager, the same on all servers."""
+    watchdog = _WATCHDOG if wanted.watchdog else _NOBODY
+    receivers = {_PEOPLE: _people(wanted), _NOBODY: {}}
+    if wanted.watchdog:
+        receivers[_WATCHDOG] = {"webhook_configs": [{"url": wanted.watchdog, "send_resolved": False}]}
+    return {
+        "route": {
+            "receiver": _PEOPLE,
+            "group_by": ["alertname", "datacenter", "environment", "cluster"],
+            "group_wait": "30s",
+            "group_interval": "5m",
+            "repeat_interval": "4h",
+            "routes": [
+                {
+                    "receiver": watchdog,
+                    "matchers": ['alertname="Watchdog"'],
+                    "group_wait": "0s",
+                    "group_interval": "1m",
+                    "repeat_interval": "1m",
+                }
+            ],
+        },
+        # What else is wrong with a server that is down, nobody needs to be told.
+        "inhibit_rules": [
+            {
+                "source_matchers": ['alertname="ServerDown"'],
+                "target_matchers": ['alertname!="ServerDown"'],
+                "equal": ["datacenter", "instance"],
+            }
+        ],
+        "receivers": [{"name": name, **receiver} for name, receiver in receivers.items()],
+    }
+
+
+def of(datacenter: Datacenter) -> Prometheus:
+    """Return the settings of a datacenter's Prometheus servers; raise ValueError where it has none."""
+    if datacenter.monitoring.prometheus is None:
+        raise ValueError(f"{datacenter.name}.yaml has no `monitoring.prometheus`")
+    return datacenter.monitoring.prometheus
+
+
+def _job(name: str, asked_with: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whom to ask: those of a file that k8s_targets.py makes."""
+    return {
+        "job_name": name,
+        **asked_with,
+        # A password goes to who was asked, nowhere else.
+        "follow_redirects": False,
+        "file_sd_configs": [{"files": [f"{TARGETS}/{name}.json"]}],
+    }
+
+
+def _remote_write(url: str, user: str) -> dict[str, Any]:
+    return {
+        "name": "central",
+        "url": url,
+        "tls_config": {"ca_file": CENTRAL_AUTHORITY},
+        "basic_auth": {"username": user, "password_file": CENTRAL_PASSWORD},
+        "follow_redirects": False,
+    }
+
+
+def _asked_with(tls: bool, basic_auth: bool) -> dict[str, Any]:
+    if not tls:
+        return {}
+    password = {"basic_auth": {"username": USER, "password_file": PASSWORD}} if basic_auth else {}
+    return {"scheme": "https", "tls_config": {"ca_file": AUTHORITY}, **password}
+
+
+def _alerting(wanted: Prometheus) -> dict[str, Any]:
+    """Return whom alerts are sent to: all, by address, since they must arrive also where Consul is down."""
+    targets = [f"{address}:{wanted.alertmanager.port}" for address in wanted.servers.values()]
+    asked_with = _asked_with(wanted.tls, wanted.basic_auth)
+    return {
+        # An alert of two replicas is one alert.
+        "alert_relabel_configs": [{"action": "labeldrop", "regex": "replica"}],
+        "alertmanagers": [{**asked_with, "static_configs": [{"targets": targets}]}],
+    }
+
+
+def _people(wanted: Alertmanager) -> dict[str, Any]:
+    webhook = {"webhook_configs": [{"url": wanted.webhook}]} if wanted.webhook else {}
+    if wanted.email is None:
+        return webhook
+    email = {"to": wanted.email.to, "from": wanted.email.sender, "smarthost": wanted.email.relay}
+    return {**webhook, "email_configs": [email]}

@@ -1,0 +1,121 @@
+"""The exporters of Redis and MariaDB, on loopback, with what the states lay out.
+
+Neither service is here: in the place of Redis is a socket that notes what it is told, and knows two answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from debian_binary import debian_binary
+from test_node_exporter import free_port
+
+from k8s_lifecycle.model.consul import EXPORTERS
+from k8s_lifecycle.server import exporters
+
+FILES = Path(__file__).parents[2] / "states/k8s/files"
+PASSWORD = "p#ss;w=rd$1&x"  # noqa: S105 - for this test only
+ACCOUNTS = {kind: {"user": "exporter", "password": PASSWORD} for kind in EXPORTERS}
+
+
+def rendered(name: str, **context: Any) -> str:
+    environment = jinja2.Environment(autoescape=False)  # noqa: S701 - no HTML
+    environment.filters["json"] = json.dumps
+    pillar = {"k8s_secrets": {"exporters": ACCOUNTS}}
+    return environment.from_string((FILES / name).read_text()).render(pillar=pillar, **context)
+
+
+def started(kind: str, port: int, environment: dict[str, str], *more: str) -> tuple[str, str]:
+    """What an exporter shows; and its command line with what it says. It is stopped then."""
+    own = free_port()
+    options = [word.replace(str(EXPORTERS[kind][1]), str(own)) for word in exporters.options(kind, port)]
+    program = f"prometheus-{kind}-exporter"
+    process = subprocess.Popen(
+        [debian_binary(program, program), *options, *more],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        shown = answer(f"http://127.0.0.1:{own}/metrics", process)
+        command = Path(f"/proc/{process.pid}/cmdline").read_text()
+    finally:
+        process.kill()
+    return shown, command + process.communicate()[0]
+
+
+def answer(url: str, process: subprocess.Popen[str]) -> str:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with direct.open(url, timeout=10) as found:
+                text: str = found.read().decode()
+                return text
+        except OSError as error:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, f"it does not answer: {error}"
+            time.sleep(0.1)
+
+
+def in_the_place_of_redis() -> tuple[int, list[str]]:
+    """Its port, and what it is told."""
+    told: list[str] = []
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with listening, connection, connection.makefile("rb") as lines:
+            for line in lines:
+                words = [
+                    lines.read(int(lines.readline()[1:]) + 2).decode().strip() for _ in range(int(line[1:]))
+                ]
+                told.append(" ".join(words))
+                connection.sendall(b"+OK\r\n" if words[0].upper() == "AUTH" else b"$-1\r\n")
+
+    threading.Thread(target=serve, daemon=True).start()
+    return int(listening.getsockname()[1]), told
+
+
+def test_the_exporter_of_redis_has_its_password_from_the_environment() -> None:
+    port, told = in_the_place_of_redis()
+    text = rendered("exporter-redis.env.jinja")
+    pairs = (line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    environment = {name: value.strip('"') for name, value in pairs}  # as systemd reads it
+    shown, said = started("redis", port, environment)
+    assert f"AUTH exporter {PASSWORD}" in told
+    assert "redis_up " in shown
+    assert PASSWORD not in shown + said
+
+
+def test_the_exporter_of_mysqld_takes_its_file(tmp_path: Path) -> None:
+    own = tmp_path / "my.cnf"
+    own.write_text(rendered("exporter-mysqld.cnf.jinja", port=free_port()))
+    shown, said = started("mysqld", 0, {}, f"--config.my-cnf={own}")
+    assert "mysql_up 0" in shown
+    assert "connection refused" in said
+    assert PASSWORD not in shown + said
+
+
+def test_a_unit_gets_its_secret_from_systemd() -> None:
+    context = {"program": "x", "options": ["--a"], "needs": "/n", "data": None}
+    text = rendered("prometheus-program.conf.jinja", **context, credentials="/etc/k8s-exporters/my.cnf")
+    lines = [line.strip() for line in text.splitlines()]
+    at = lines.index("--a \\")
+    assert lines[at + 1 : at + 3] == [
+        "--config.my-cnf=%d/my.cnf",
+        "LoadCredential=my.cnf:/etc/k8s-exporters/my.cnf",
+    ]
+    text = rendered("prometheus-program.conf.jinja", **context, environment="/etc/k8s-exporters/redis.env")
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[lines.index("--a") + 1] == "EnvironmentFile=/etc/k8s-exporters/redis.env"

@@ -1,0 +1,183 @@
+"""What Prometheus and Alertmanager are told: whom to ask with what, whom to tell, and no secret."""
+
+import json
+
+import pytest
+
+from k8s_lifecycle.model import datacenters, prometheus
+from k8s_lifecycle.server import monitoring
+from k8s_lifecycle.server import prometheus as server_side
+
+SERVERS = {"dc1-mon-1": "10.11.0.5", "dc1-mon-2": "10.11.0.6"}
+SPEC = {
+    "name": "dc1",
+    "servers": ["dc1-*"],
+    "consul": {"package": {"version": "1.8.7-2"}, "servers": {"dc1-s-1": "10.11.0.1"}},
+}
+WEBHOOK = {"webhook": "http://chat.example/"}
+
+
+def datacenter(exporter=None, **wanted):
+    own = {"servers": SERVERS, "environment": "infra", "alertmanager": WEBHOOK, **wanted}
+    return datacenters.from_dict({**SPEC, "monitoring": {"prometheus": own, "node_exporter": exporter or {}}})
+
+
+def jobs(told):
+    return {job["job_name"]: job for job in told["scrape_configs"]}
+
+
+def test_each_job_has_the_file_that_is_made_for_it():
+    told = jobs(prometheus.configuration(datacenter(), "dc1-mon-1"))
+    assert set(told) == set(prometheus.JOBS) - {"central"}
+    for name, job in told.items():
+        assert job["file_sd_configs"] == [{"files": [f"/var/lib/k8s-targets/{name}.json"]}]
+    consul, directory, *words = server_side.discovery()
+    assert (consul, directory) == ("http://127.0.0.1:8500", "/var/lib/k8s-targets")
+    assert "node=node-exporter" in words
+
+
+def test_two_are_told_apart_but_their_alerts_are_not():
+    first, second = (prometheus.configuration(datacenter(), server) for server in SERVERS)
+    assert first["global"]["external_labels"] == {
+        "datacenter": "dc1",
+        "environment": "infra",
+        "replica": "dc1-mon-1",
+    }
+    assert second["global"]["external_labels"]["replica"] == "dc1-mon-2"
+    assert first["alerting"]["alert_relabel_configs"] == [{"action": "labeldrop", "regex": "replica"}]
+    for told in (first, second):
+        (alertmanagers,) = told["alerting"]["alertmanagers"]
+        assert alertmanagers["static_configs"] == [{"targets": ["10.11.0.5:9093", "10.11.0.6:9093"]}]
+
+
+SECRET = {
+    "scheme": "https",
+    "tls_config": {"ca_file": prometheus.AUTHORITY},
+    "basic_auth": {"username": "prometheus", "password_file": prometheus.PASSWORD},
+}
+
+
+@pytest.mark.parametrize(
+    ("exporter", "own", "behind"),
+    [
+        ({}, {}, set()),
+        ({"tls": True, "basic_auth": True}, {}, {"node"}),
+        ({}, {"tls": True, "basic_auth": True}, {"prometheus", "alertmanager", "to tell"}),
+    ],
+)
+def test_what_is_behind_tls_and_a_password_is_asked_so(exporter, own, behind):
+    told = prometheus.configuration(datacenter(exporter, **own), "dc1-mon-1")
+    asked = {**jobs(told), "to tell": told["alerting"]["alertmanagers"][0]}
+    assert {name for name, how in asked.items() if how.items() >= SECRET.items()} == behind
+    assert {name for name, how in asked.items() if "scheme" in how or "basic_auth" in how} == behind
+
+
+def test_a_password_follows_no_redirect():
+    told = prometheus.configuration(datacenter({"tls": True, "basic_auth": True}), "dc1-mon-1")
+    assert {job["follow_redirects"] for job in told["scrape_configs"]} == {False}
+
+
+def test_whom_alertmanager_tells():
+    email = {"to": "on-call@example.com", "sender": "dc1@example.com", "relay": "mail.example:25"}
+    wanted = {**WEBHOOK, "email": email, "watchdog": "http://deadman.example/"}
+    found = datacenter(alertmanager=wanted).monitoring.prometheus
+    told = prometheus.alertmanager(found.alertmanager)
+    receivers = {receiver["name"]: receiver for receiver in told["receivers"]}
+    assert receivers["people"]["webhook_configs"] == [{"url": "http://chat.example/"}]
+    assert receivers["people"]["email_configs"] == [
+        {"to": "on-call@example.com", "from": "dc1@example.com", "smarthost": "mail.example:25"}
+    ]
+    (watchdog,) = told["route"]["routes"]
+    assert receivers[watchdog["receiver"]]["webhook_configs"][0]["url"] == "http://deadman.example/"
+
+
+def test_without_its_url_nobody_is_told_of_the_watchdog():
+    told = prometheus.alertmanager(datacenter().monitoring.prometheus.alertmanager)
+    receivers = {receiver["name"]: receiver for receiver in told["receivers"]}
+    assert receivers[told["route"]["routes"][0]["receiver"]] == {"name": "nobody"}
+
+
+def test_alertmanagers_tell_each_other_and_a_lone_one_does_not_listen_for_others():
+    options = server_side.alertmanager_options(datacenter().monitoring.prometheus, "dc1-mon-1")
+    assert "--cluster.listen-address=10.11.0.5:9094" in options
+    assert "--cluster.peer=10.11.0.6:9094" in options
+    lone = datacenter(servers={"dc1-mon-1": "10.11.0.5"}).monitoring.prometheus
+    options = server_side.alertmanager_options(lone, "dc1-mon-1")
+    assert "--cluster.listen-address=" in options
+    assert not any("--cluster.peer" in option for option in options)
+
+
+def test_how_much_is_kept():
+    options = server_side.options(
+        datacenter(retention="30d", retention_size="9GB").monitoring.prometheus, tls=False
+    )
+    assert {"--storage.tsdb.retention.time=30d", "--storage.tsdb.retention.size=9GB"} <= set(options)
+    assert not any(
+        "size" in option for option in server_side.options(datacenter().monitoring.prometheus, tls=False)
+    )
+
+
+def test_only_on_the_servers_that_are_named():
+    assert server_side.desired(datacenter(), "dc1-w-1") is None
+    assert server_side.desired(datacenters.from_dict(SPEC), "dc1-mon-1") is None
+    assert json.dumps(server_side.desired(datacenter(), "dc1-mon-2"))
+
+
+def test_the_firewall_lets_prometheus_servers_and_those_that_are_named_in():
+    found = datacenter({"allow_from": ["10.11.0.0/24"]}, allow_from=["10.8.0.0/24"])
+    text = monitoring.desired(found, "dc1-mon-1", None)["firewall"]
+    assert "tcp dport 9100 ip saddr { 10.11.0.0/24 } accept" in text
+    for port in (9090, 9093):
+        assert f"tcp dport {port} ip saddr {{ 10.8.0.0/24, 10.11.0.5/32, 10.11.0.6/32 }} accept" in text
+        assert f"tcp dport {port} drop" in text
+    for protocol in ("tcp", "udp"):
+        assert f"{protocol} dport 9094 ip saddr {{ 10.11.0.5/32, 10.11.0.6/32 }} accept" in text
+        assert f"{protocol} dport 9094 drop" in text
+    elsewhere = monitoring.desired(found, "dc1-w-1", None)["firewall"]
+    assert "9090" not in elsewhere
+    assert monitoring.desired(datacenter(), "dc1-w-1", None)["firewall"] is None
+
+
+def with_central(**wanted):
+    own = {"servers": SERVERS, "environment": "infra", "alertmanager": WEBHOOK, **wanted}
+    central = {"servers": {"dc1-c-1": "10.11.0.4"}, "allow_from": ["10.12.0.5/32"]}
+    return datacenters.from_dict({**SPEC, "monitoring": {"prometheus": own, "central": central}})
+
+
+def test_figures_are_sent_on_as_the_user_of_the_datacenter():
+    url = "https://10.11.0.4:9090/api/v1/write"
+    (sent,) = prometheus.configuration(datacenter(remote_write=url), "dc1-mon-1")["remote_write"]
+    assert sent["url"] == url
+    assert sent["basic_auth"] == {"username": "dc1", "password_file": prometheus.CENTRAL_PASSWORD}
+    assert sent["tls_config"] == {"ca_file": prometheus.CENTRAL_AUTHORITY}
+    assert sent["follow_redirects"] is False
+    assert "remote_write" not in prometheus.configuration(datacenter(), "dc1-mon-1")
+
+
+def test_the_central_one_takes_figures_asks_nobody_and_has_its_own_rules():
+    want = server_side.desired(with_central(), "dc1-c-1")
+    assert "--web.enable-remote-write-receiver" in want["options"]
+    assert any(option.startswith("--web.config.file=") for option in want["options"])
+    assert (want["rules"], want["alertmanager"], want["discovery"]) == (["central"], None, None)
+    told = prometheus.central(with_central())
+    assert "scrape_configs" not in told
+    assert told["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == [
+        "10.11.0.5:9093",
+        "10.11.0.6:9093",
+    ]
+    own = server_side.desired(with_central(), "dc1-mon-1")
+    assert not any("receiver" in option for option in own["options"])
+    assert "central" not in own["rules"]
+
+
+def test_the_central_one_is_watched_with_the_password():
+    job = jobs(prometheus.configuration(with_central(), "dc1-mon-1"))["central"]
+    assert job.items() >= SECRET.items()
+    assert server_side.desired(with_central(), "dc1-mon-1")["asks_with_password"] is True
+
+
+def test_the_firewall_of_the_central_one():
+    text = monitoring.desired(with_central(), "dc1-c-1", None)["firewall"]
+    assert "tcp dport 9090 ip saddr { 10.11.0.5/32, 10.11.0.6/32, 10.12.0.5/32 } accept" in text
+    assert "tcp dport 9090 drop" in text
+    assert "9093" not in text
