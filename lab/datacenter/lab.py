@@ -146,4 +146,6 @@ def _shared(each: Server, layout: Layout) -> list[str]:
         shared = {SITE: "/srv/site"}
     for source in shared:
         source.mkdir(parents=True, exist_ok=True)
+    if SECRETS in shared:
+        salt_keys.protect(SECRETS, disk.root(each))
     return [f"--bind-ro={source}:{target}" for source, target in shared.items()]

@@ -32,6 +32,13 @@ def accept(tree: Path, root: Path, minions: Iterable[Server]) -> None:
             os.chown(key, *_salt_user(root))
 
 
+def protect(directory: Path, root: Path) -> None:
+    """Let nobody but the master's user read a directory, which is shown to it as it is."""
+    for path in [directory, *directory.rglob("*")]:
+        os.chown(path, *_salt_user(root))
+        path.chmod(0o700 if path.is_dir() else 0o400)
+
+
 def install_minion(tree: Path, server: Server) -> None:
     """Write a minion's keys, and the key by which it knows its master, into its file tree."""
     _install_pair(server.id, tree / _MINION_KEYS, "minion")

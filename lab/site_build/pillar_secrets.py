@@ -26,6 +26,7 @@ def make_pillar_secrets(build_dir: Path, say: Say) -> Artifact:
     """Return a directory with a pillar SLS `secrets/ID.sls` for each Consul server of the lab."""
 
     def fill(target: Path) -> None:
+        target.chmod(0o700)
         (target / "secrets").mkdir()
         for server, secrets in consul_secrets(_consul_servers()).items():
             content = yaml.safe_dump({"k8s_secrets": secrets})
