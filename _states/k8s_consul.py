@@ -228,7 +228,7 @@ def _wait_for_credentials(here: Situation, timeout: float) -> str:
     deadline = time.monotonic() + timeout
     asked = float("-inf")
     while time.monotonic() < deadline:
-        if admission.requested() is None:  # a box has come, and was opened or not
+        if not admission.pending():  # a box has come, and was opened or not
             return (
                 "" if store.read() else "the box that came did not open: see the minion's log; run this again"
             )

@@ -42,6 +42,11 @@ def requested(directory: Path = key_pair.DIRECTORY) -> str | None:
     return (directory / f"{NAME}.public").read_text(encoding="ascii")
 
 
+def pending(directory: Path = key_pair.DIRECTORY) -> bool:
+    """Whether this server asked, and no box has come and been dealt with since."""
+    return (directory / f"{NAME}.public").exists()
+
+
 def mint(agent: Agent, access: Access, applicant: Applicant) -> str:
     """Return the box with the credentials of a server. agent: with the management token."""
     if not acl.catalogue_is_open(agent):
@@ -58,7 +63,10 @@ def accept(
     box: str, server: str, directory: Path = key_pair.DIRECTORY, kept: Path = store.DIRECTORY
 ) -> store.Credentials:
     """Keep the credentials in a box, which opens once."""
-    message = key_pair.open_box(NAME, box, server, PURPOSE, directory)
-    credentials = store.Credentials(**json.loads(message))
-    store.keep(credentials, kept)
+    try:
+        message = key_pair.open_box(NAME, box, server, PURPOSE, directory)
+        credentials = store.Credentials(**json.loads(message))
+        store.keep(credentials, kept)
+    finally:  # the last of it: who waits for the box looks for the credentials then
+        (directory / f"{NAME}.public").unlink(missing_ok=True)
     return credentials

@@ -11,6 +11,7 @@ import yaml
 from k8s_lifecycle.cluster import key_pair
 from k8s_lifecycle.discovery import admission, files, store
 from k8s_lifecycle.discovery.agent import Agent
+from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import consul, datacenters
 
 SPEC = """
@@ -70,7 +71,8 @@ def places(monkeypatch, tmp_path):
     run, kept = tmp_path / "run", tmp_path / "kept"
     monkeypatch.setattr(key_pair.make, "__defaults__", (run,))
     monkeypatch.setattr(admission.request, "__defaults__", (run,))
-    monkeypatch.setattr(admission.requested, "__defaults__", (run,))
+    for function in (admission.requested, admission.pending):
+        monkeypatch.setattr(function, "__defaults__", (run,))
     for function in (store.read, store.keep):
         monkeypatch.setattr(function, "__defaults__", (kept,))
     return tmp_path
@@ -94,9 +96,13 @@ def test_a_server_asks_and_waits_for_its_credentials(state, places):
     def arrives(tag):
         assert tag == "k8s/consul/ask"
         assert admission.requested()
-        store.keep(GIVEN)
         (places / "run/consul-admission.key").unlink()
+        threading.Timer(1, kept).start()  # between the two the box is neither waited for nor kept
         return True
+
+    def kept():
+        store.keep(GIVEN)
+        (places / "run/consul-admission.public").unlink()
 
     done = state("admitted", event=arrives, timeout=5)
     assert (done["result"], done["changes"]) == (True, {"credentials": {"old": None, "new": "given"}})
@@ -112,7 +118,8 @@ def test_it_says_what_to_look_at_when_none_come(state):
 
 def test_a_box_that_did_not_open_is_told(state, places):
     def arrives(tag):
-        (places / "run/consul-admission.key").unlink()
+        with pytest.raises(HostError):
+            admission.accept("rubbish", "cp-1", places / "run", places / "kept")
         return True
 
     assert "did not open" in state("admitted", event=arrives, timeout=5)["comment"]
