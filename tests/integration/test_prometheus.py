@@ -392,5 +392,9 @@ def test_an_exporter_that_dies_is_an_alert(monitored: Monitored) -> None:
         "environment": "infra",
     }
     assert found["annotations"]["runbook"] == "docs/runbooks/ExporterDown.md"
-    reloaded = monitored.query("prometheus_config_last_reload_success_timestamp_seconds")
-    assert float(reloaded[0]["value"][1]) >= began - 1
+
+    def reloaded() -> bool:
+        found = monitored.query("prometheus_config_last_reload_success_timestamp_seconds")
+        return float(found[0]["value"][1]) >= began - 1
+
+    monitored.wait("Prometheus to say that it has reloaded", reloaded)

@@ -16,7 +16,7 @@ from k8s_lifecycle.model.spec import Catalogue
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 20.0
+TIMEOUT = 45.0
 WINDOW = 20
 _STEPS = 4  # three, and the look that finds nothing left
 

@@ -13,7 +13,7 @@ from typing import Any
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model.consul import HTTP_PORT
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0  # to force a member out takes Consul ten seconds
 NOT_FOUND, FORBIDDEN = 404, 403
 _POLL = 0.5
 # No proxy of the environment is between us and this server.
