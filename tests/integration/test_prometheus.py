@@ -334,9 +334,13 @@ def test_all_that_the_rules_use_of_others_is_there(monitored: Monitored) -> None
     """node_exporter has its default collectors. Of others, other tests tell."""
     collectors = self_told(monitored)
     assert collectors == {*datacenter.COLLECTORS, "textfile"}
-    names = set(monitored.ask("prometheus", "/api/v1/label/__name__/values")["data"])
     wanted = {name for name in promql.used() if not name.startswith(("k8s_", "redis_", "mysql_"))}
-    assert wanted - names == set()
+
+    def missing() -> set[str]:
+        return wanted - set(monitored.ask("prometheus", "/api/v1/label/__name__/values")["data"])
+
+    # Some are there only once there was something to count.
+    monitored.wait(f"all of {', '.join(sorted(wanted))}", lambda: not missing())
 
 
 def self_told(monitored: Monitored) -> set[str]:
