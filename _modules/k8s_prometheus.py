@@ -130,12 +130,13 @@ def exporter_problems(assignment: Mapping[str, Any]) -> list[str]:
 
         salt dc1-mariadb-1 k8s_prometheus.exporter_problems '{name: dc1, spec: {...}, peers: {}}'
     """
-    if "mysqld" not in exporters(assignment) and "redis" not in exporters(assignment):
+    wanted = exporters(assignment)
+    if not wanted:
         return []
     try:
         own = secrets.exporters(__pillar__)
     except InvalidSpecError as error:
         return str(error).splitlines()
-    if "mysqld" in exporters(assignment) and not (own.mysqld and own.mysqld.user):
+    if "mysqld" in wanted and not (own.mysqld and own.mysqld.user):
         return [f"pillar {secrets.PILLAR}.exporters.mysqld: no user and password — add them, by minion id"]
     return []

@@ -332,11 +332,7 @@ def ask_join(server: str) -> bool:
 
         salt-run k8s.ask_join dc1-w-3
     """
-    if not valid_id(__opts__, server):
-        log.warning("k8s/join/ask: %r is no minion id", server)
-        return False
-    spool.put(site.asks(__opts__), server)
-    return True
+    return _noted("k8s/join/ask", site.asks(__opts__), server)
 
 
 def ask_consul(server: str) -> bool:
@@ -354,10 +350,15 @@ def ask_consul(server: str) -> bool:
 
         salt-run k8s.ask_consul dc1-w-3
     """
+    return _noted("k8s/consul/ask", site.consul_asks(__opts__), server)
+
+
+def _noted(event: str, directory: Path, server: str) -> bool:
+    """Note a server for the engine that serves it, unless the event names none."""
     if not valid_id(__opts__, server):
-        log.warning("k8s/consul/ask: %r is no minion id", server)
+        log.warning("%s: %r is no minion id", event, server)
         return False
-    spool.put(site.consul_asks(__opts__), server)
+    spool.put(directory, server)
     return True
 
 

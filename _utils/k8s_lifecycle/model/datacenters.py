@@ -9,10 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from k8s_lifecycle.model import documents
 from k8s_lifecycle.model.claims import Claim, conflicts
 from k8s_lifecycle.model.consul import EXPORTERS, OWN_SERVICES
 from k8s_lifecycle.model.datacenter import Central, Datacenter, Prometheus
-from k8s_lifecycle.model.documents import check_name, read_yaml
 from k8s_lifecycle.model.prometheus import GOSSIP_PORT
 from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, shown
 from k8s_lifecycle.model.spec import InvalidSpecError
@@ -76,24 +76,12 @@ def from_dict(mapping: Mapping[str, Any]) -> Datacenter:
 
 def load(directory: str | Path) -> Datacenters:
     """Return the datacenters of a directory with one YAML file each, read again when a file changed."""
-    states = [(file, file.stat()) for file in sorted(Path(directory).glob("*.y*ml"))]
-    return _load(Path(directory), tuple((file, state.st_mtime_ns, state.st_size) for file, state in states))
+    return _load(Path(directory), documents.states(Path(directory)))
 
 
 @lru_cache(maxsize=8)
-def _load(directory: Path, files: tuple[tuple[Path, int, int], ...]) -> Datacenters:
-    drafts: dict[str, tuple[Datacenter, Reader]] = {}
-    problems: list[Problem] = []
-    if not directory.is_dir():
-        wrong = Problem(str(directory), "is not a directory", "write the one with the datacenters' files")
-        problems.append(wrong)
-    for file, *_ in files:
-        mapping, mistakes = read_yaml(file)
-        problems += mistakes
-        if not mistakes:
-            drafts[file.stem] = _draft(file.stem, mapping)
-    for name, (_, reader) in drafts.items():
-        problems += [problem.within(name) for problem in reader.problems]
+def _load(directory: Path, files: tuple[documents.State, ...]) -> Datacenters:
+    drafts, problems = documents.drafts(directory, files, "datacenters", _draft)
     problems += _clashes(drafts)
     bad = {name for problem in problems for name in problem.clusters}
     return Datacenters(
@@ -111,10 +99,7 @@ def _load(directory: Path, files: tuple[tuple[Path, int, int], ...]) -> Datacent
 def _draft(name: str, mapping: Any) -> tuple[Datacenter, Reader]:
     """Return a datacenter in which what is wrong is BROKEN, and the reader that knows why."""
     reader = Reader()
-    if isinstance(mapping, Mapping):
-        check_name(reader, name, mapping.get("name", name))
-        mapping = {**mapping, "name": name}
-    found = reader.section(Datacenter, "", mapping)
+    found = reader.section(Datacenter, "", documents.named(reader, name, mapping))
     if found is not BROKEN and not reader.problems:
         for problem in _problems(found):
             reader.report(problem)

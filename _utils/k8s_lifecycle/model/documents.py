@@ -1,11 +1,44 @@
-"""Reading the YAML file of a cluster, with the line of whatever is wrong with it."""
+"""Reading YAML files named after what they describe, with the line of whatever is wrong with them."""
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from k8s_lifecycle.model.schema import Problem, Reader, shown
+
+T = TypeVar("T")
+# A file, when it was changed, and its size: what is read of it holds as long as these do.
+State = tuple[Path, int, int]
+
+
+def states(directory: Path) -> tuple[State, ...]:
+    """Return the YAML files of a directory."""
+    found = [(file, file.stat()) for file in sorted(directory.glob("*.y*ml"))]
+    return tuple((file, state.st_mtime_ns, state.st_size) for file, state in found)
+
+
+def drafts(
+    directory: Path, files: Iterable[State], whose: str, draft: Callable[[str, Any], tuple[T, Reader]]
+) -> tuple[dict[str, tuple[T, Reader]], list[Problem]]:
+    """Return what each file describes, by its name, and everything that is wrong with them.
+
+    draft: makes it of a name and plain data, and says what is wrong with that.
+    """
+    found: dict[str, tuple[T, Reader]] = {}
+    problems: list[Problem] = []
+    if not directory.is_dir():
+        remedy = f"write the one with the {whose}' files"
+        problems.append(Problem(str(directory), "is not a directory", remedy))
+    for file, *_ in files:
+        mapping, mistakes = read_yaml(file)
+        problems += mistakes
+        if not mistakes:
+            found[file.stem] = draft(file.stem, mapping)
+    for name, (_, reader) in found.items():
+        problems += [problem.within(name) for problem in reader.problems]
+    return found, problems
 
 
 def read_yaml(file: Path) -> tuple[Any, list[Problem]]:
@@ -32,10 +65,14 @@ def read_yaml(file: Path) -> tuple[Any, list[Problem]]:
     return value, repeated
 
 
-def check_name(reader: Reader, name: str, written: Any) -> None:
-    """Report a name in a file that is not the file's own."""
+def named(reader: Reader, name: str, content: Any) -> Any:
+    """Return a file's content with its name in it; report one there that is not the file's own."""
+    if not isinstance(content, Mapping):
+        return content
+    written = content.get("name", name)
     if written != name:
         reader.fail("name", f"{shown(written)} is not the name of the file", f"write {name}, or leave it out")
+    return {**content, "name": name}
 
 
 class _StrictLoader(yaml.SafeLoader):

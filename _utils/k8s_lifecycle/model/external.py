@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle.model import kinds
-from k8s_lifecycle.model.documents import check_name, read_yaml
+from k8s_lifecycle.model.documents import named, read_yaml
 from k8s_lifecycle.model.schema import Problem, Reader, Section, setting, settings
 
 FOLDER = "external"
@@ -96,12 +96,10 @@ def load(directory: Path, taken: Collection[str] = ()) -> Externals:
 
 def _read(name: str, mapping: Any, taken: Collection[str]) -> tuple[External | None, list[Problem]]:
     reader = Reader()
-    if isinstance(mapping, Mapping):
-        check_name(reader, name, mapping.get("name", name))
-        mapping = {**mapping, "name": name}
+    content = named(reader, name, mapping)
     if name in taken:
         reader.fail("name", f"'{name}' has a spec, too", "rename one of the two files")
-    cluster = reader.section(External, "", mapping)
+    cluster = reader.section(External, "", content)
     return None if reader.problems else cluster, [problem.within(name) for problem in reader.problems]
 
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from k8s_lifecycle.model import documents
 from k8s_lifecycle.model.claims import READS
-from k8s_lifecycle.model.documents import check_name, read_yaml
 from k8s_lifecycle.model.neighbours import clashes
 from k8s_lifecycle.model.rules import check
 from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, closest, plain
@@ -111,7 +111,7 @@ class Catalogue:
 def parse(name: str, mapping: Any) -> tuple[Spec | None, list[Problem]]:
     """Return the spec in plain data, or None and everything that is wrong with it."""
     spec, reader = _draft(name, mapping)
-    return (None if reader.problems else spec), _located(name, reader)
+    return (None if reader.problems else spec), [problem.within(name) for problem in reader.problems]
 
 
 def from_dict(mapping: Mapping[str, Any]) -> Spec:
@@ -125,25 +125,12 @@ def from_dict(mapping: Mapping[str, Any]) -> Spec:
 
 def load(directory: str | Path) -> Catalogue:
     """Return the clusters of a directory with one YAML file each, read again when a file changed."""
-    states = [(file, file.stat()) for file in sorted(Path(directory).glob("*.y*ml"))]
-    return _load(Path(directory), tuple((file, state.st_mtime_ns, state.st_size) for file, state in states))
+    return _load(Path(directory), documents.states(Path(directory)))
 
 
 @lru_cache(maxsize=8)
-def _load(directory: Path, files: tuple[tuple[Path, int, int], ...]) -> Catalogue:
-    drafts: dict[str, tuple[Spec, Reader]] = {}
-    problems: list[Problem] = []
-    if not directory.is_dir():
-        problems.append(
-            Problem(str(directory), "is not a directory", "write the one with the clusters' files")
-        )
-    for file, *_ in files:
-        mapping, mistakes = read_yaml(file)
-        problems += mistakes
-        if not mistakes:
-            drafts[file.stem] = _draft(file.stem, mapping)
-    for name, (_, reader) in drafts.items():
-        problems += _located(name, reader)
+def _load(directory: Path, files: tuple[documents.State, ...]) -> Catalogue:
+    drafts, problems = documents.drafts(directory, files, "clusters", _draft)
     problems += clashes(drafts)
     bad = {cluster for problem in problems for cluster in problem.clusters}
     return Catalogue(
@@ -161,10 +148,7 @@ def _load(directory: Path, files: tuple[tuple[Path, int, int], ...]) -> Catalogu
 def _draft(name: str, mapping: Any) -> tuple[Spec, Reader]:
     """Return a spec in which what is wrong is BROKEN, and the reader that knows why."""
     reader = Reader()
-    if isinstance(mapping, Mapping):
-        check_name(reader, name, mapping.get("name", name))
-        mapping = {**mapping, "name": name}
-    spec = reader.section(Spec, "", mapping)
+    spec = reader.section(Spec, "", documents.named(reader, name, mapping))
     if spec is not BROKEN:
         check(spec, reader)
     return (spec if reader.problems else _with_derived_defaults(spec)), reader
@@ -181,7 +165,3 @@ def _with_derived_defaults(spec: Spec) -> Spec:
         addon = replace(addon, values=plain(Reader().section(Flannel, "", addon.values)))
     control_plane = replace(spec.control_plane, endpoint=endpoint)
     return replace(spec, control_plane=control_plane, images=images, network_addon=addon)
-
-
-def _located(name: str, reader: Reader) -> list[Problem]:
-    return [problem.within(name) for problem in reader.problems]
