@@ -59,7 +59,9 @@ def compile_component(component: Component, target: Path) -> None:
 def _compile_go(component: Component, output: Path) -> None:
     ldflags = " ".join(["-s", "-w", *component.ldflags]).format(version=component.version)
     # This repository's version stamp says nothing about the component, and would relink it on every commit.
-    flags = ["-trimpath", "-buildvcs=false", "-tags", ",".join(component.tags), "-ldflags", ldflags]
+    # Nor is the debugging information, which the linker would strip, worth 7 % of the compilers' time.
+    flags = ["-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false"]
+    flags += ["-tags", ",".join(component.tags), "-ldflags", ldflags]
     environment = {**os.environ, "CGO_ENABLED": "1" if component.cgo else "0"}
     build: list[str | Path] = ["go", "build", "-C", component.folder, *flags, "-o", f"{output}/", "tool"]
     run(*build, timeout=GO_BUILD_SECONDS, environment=environment)
