@@ -8,7 +8,7 @@ SEEDS ?= 150
 KUBECTL := kubectl --kubeconfig /etc/kubernetes/admin.conf
 
 .PHONY: help check lint types unit simulation integration lab lab-itself lab-cluster lab-joining lab-preflight
-.PHONY: lab-discovery browser build test bench demo demo-down docs
+.PHONY: lab-sites browser build test bench demo demo-down docs
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,7 +43,7 @@ browser: ## Chromium, in which tests look at the page of the inventory; where it
 build: ## What the lab starts from and serves, as far as this machine can; the lab's tests say what it cannot
 	-$(LAB) build
 
-lab: lab-itself lab-cluster lab-joining lab-preflight lab-discovery ## Real clusters on real servers: root, 2 cores, 24 GiB
+lab: lab-itself lab-cluster lab-joining lab-preflight lab-sites ## Real clusters on real servers: root, 2 cores, 24 GiB
 
 lab-itself: $(VENV)/ready ## The lab's own tests
 	$(RUN)/pytest -q -rs tests/lab/test_lab_itself.py
@@ -57,15 +57,15 @@ lab-joining: $(VENV)/ready ## Servers that join by themselves
 lab-preflight: $(VENV)/ready ## Servers with every problem at once
 	$(RUN)/pytest -q -rs tests/lab/test_preflight.py
 
-lab-discovery: $(VENV)/ready ## Monitoring and Consul in two datacenters
-	$(RUN)/pytest -q -rs tests/lab/test_discovery.py
+lab-sites: $(VENV)/ready ## Monitoring and Consul in two datacenters
+	$(RUN)/pytest -q -rs tests/lab/sites
 
 # Side by side is what leaves the others time to wait. Three control planes leave none.
 test: SEEDS = 700
 test: browser ## All of it, also on a fresh machine; in CI nothing is left out
 	$(MAKE) --jobs=2 --output-sync build lint types unit
 	$(MAKE) --jobs=2 --output-sync lab-itself integration
-	$(MAKE) --jobs=3 --output-sync lab-joining simulation lab-preflight lab-discovery SEEDS=$(SEEDS)
+	$(MAKE) --jobs=3 --output-sync lab-joining simulation lab-preflight lab-sites SEEDS=$(SEEDS)
 	$(MAKE) lab-cluster
 
 bench: $(VENV)/ready ## What provision costs over the bare commands, and a no-op over test.ping: build/bench.json

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from debian_binary import debian_binary
-from site_build.pillar_secrets import consul_secrets
+from site_build.pillar_secrets import Secrets
 
 from k8s_lifecycle.discovery import acl, files, store
 from k8s_lifecycle.discovery.agent import Agent, AgentError
@@ -51,7 +51,8 @@ class Site:
             (written / f"{name}.yaml").write_text(text)
         self.datacenters = datacenters.load(written)
         assert self.datacenters.problems == []
-        self.secrets = consul_secrets({f"{name}-s": name for name in specs})
+        made = Secrets(specs, folder)
+        self.secrets = {f"{name}-s": {"consul": made.consul_server(name)} for name in specs}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def situation(self, server: str) -> Situation:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,33 @@ ROOT = Path(__file__).parents[2]
 PATIENTLY = ("--timeout=300",)
 
 
+@dataclass(frozen=True)
 class Lab:
-    """The lab's command, as a person types it."""
+    """The command of the lab with a name, as a person types it; labs of other names may be up beside it."""
+
+    name: str = os.environ.get("LAB_NAME", "k8slab")
+
+    def named(self, name: str) -> Lab:
+        """Return another lab: not the one that a person may have up."""
+        return replace(self, name=name)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment of its command."""
+        return {**os.environ, "LAB_NAME": self.name}
 
     def __call__(
-        self, *words: str, check: bool = True, timeout: float = 900
+        self, *words: str, check: bool = True, timeout: float = 900, given: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run `lab/dc WORDS`; with check, a failure fails the test with what it said."""
+        """Run `lab/dc WORDS` with an input; with check, a failure fails the test with what it said."""
         done = subprocess.run(
-            [ROOT / "lab/dc", *words], capture_output=True, text=True, timeout=timeout, check=False
+            [ROOT / "lab/dc", *words],
+            env=self.environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         if check and done.returncode:
             pytest.fail(
@@ -39,7 +58,11 @@ class Lab:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start `lab/dc WORDS` and return its process."""
         return subprocess.Popen(
-            [ROOT / "lab/dc", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [ROOT / "lab/dc", *words],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def run(self, function: str, *words: str, check: bool = True) -> dict[str, Any]:
@@ -59,23 +82,9 @@ class Lab:
 
     def apply(self, server: str, *manifests: dict[str, Any]) -> None:
         """Apply manifests with a control plane's own credentials."""
-        words = (
-            "exec",
-            server,
-            "--",
-            "kubectl",
-            "--kubeconfig",
-            "/etc/kubernetes/admin.conf",
-            "apply",
-            "-f",
-            "-",
-        )
         given = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-        done = subprocess.run(
-            [ROOT / "lab/dc", *words], input=given, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            pytest.fail(f"kubectl apply: {done.stdout}\n{done.stderr}")
+        kubectl = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf")
+        self("exec", server, "--", *kubectl, "apply", "-f", "-", given=given)
 
     def salt(self, server: str, function: str, *words: str) -> Any:
         """Run an execution function on one server and return what it returned."""
@@ -94,8 +103,7 @@ class Lab:
 
     def processes(self, server: str, words: str) -> list[int]:
         """Return a server's processes whose command line has a match of these words, at once."""
-        lab = os.environ.get("LAB_NAME", "k8slab")
-        own = re.compile(rf":freezer:/{lab}/{server}(/|$)", re.MULTILINE)
+        own = re.compile(rf":freezer:/{self.name}/{server}(/|$)", re.MULTILINE)
         return [
             pid
             for pid in all_processes()

@@ -14,11 +14,9 @@ RUNNING, NEWER = "1.36.3", "1.37.2"
 ENOUGH = 240
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_lab() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAB_NAME", "joining")
-        yield
+@pytest.fixture(scope="module")
+def built(built: Lab) -> Lab:
+    return built.named("joining")
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,9 @@ MASTER_ADDRESS = "10.10.0.10"
 LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_lab() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAB_NAME", NAME)
-        yield
+@pytest.fixture(scope="module")
+def built(built: Lab) -> Lab:
+    return built.named(NAME)
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +83,8 @@ def test_up_again_starts_only_what_is_missing(one: Lab) -> None:
 
 
 def test_exec_passes_input_output_and_status(one: Lab) -> None:
-    done = subprocess.run(
-        [ROOT / "lab/dc", "exec", SERVER, "--", "sh", "-c", "cat; echo failed >&2; exit 7"],
-        input="through",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ("sh", "-c", "cat; echo failed >&2; exit 7")
+    done = one("exec", SERVER, "--", *words, given="through", check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("through", "failed\n", 7)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lab_session import ROOT, Lab, change_spec, own_layout
+from lab_session import Lab, change_spec, own_layout
 
 CLUSTER = "dc1-prod"
 MISSING = "2.3.99-1"
@@ -35,11 +34,9 @@ CUT_OFF = "dc1-cp-3"
 SILENT = "dc1-w-2"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_lab() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAB_NAME", "preflight")
-        yield
+@pytest.fixture(scope="module")
+def built(built: Lab) -> Lab:
+    return built.named("preflight")
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +108,6 @@ def test_nothing_else_was_tried_and_nothing_touched(
 
 
 def test_a_person_sees_all_of_it(spoiled: Lab, report: dict[str, Any]) -> None:
-    done = subprocess.run(
-        [ROOT / "lab/dc", "salt-run", "k8s.provision", CLUSTER], capture_output=True, text=True, check=False
-    )
+    done = spoiled("salt-run", "k8s.provision", CLUSTER, check=False)
     for words in ("port 6443", "swap is on", "behind the master's", "cannot be reached", SILENT):
         assert words in done.stdout

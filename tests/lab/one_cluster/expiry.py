@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +11,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-from lab_session import ROOT, Lab
+from lab_session import Lab
 
 PKI = "/etc/kubernetes/pki"
 CLIENT = "/var/lib/kubelet/pki/kubelet-client-current.pem"
@@ -98,5 +97,4 @@ def _read(lab: Lab, server: str, path: str) -> str:
 
 
 def _write(lab: Lab, server: str, path: str, content: str) -> None:
-    words = ("exec", server, "--", "sh", "-c", 'cat >"$0"', path)
-    subprocess.run([ROOT / "lab/dc", *words], input=content, text=True, check=True, capture_output=True)
+    lab("exec", server, "--", "sh", "-c", 'cat >"$0"', path, given=content)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from lab_session import ROOT, Lab, wait_until
+from lab_session import Lab, wait_until
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -67,11 +66,11 @@ def test_the_token_of_an_admission_gets_one_certificate_for_one_node(demo: Lab, 
 
 def as_bearer(lab: Lab, token: str, request: str) -> str:
     """Create a request as who has the token; return what was said."""
-    done = subprocess.run(
-        [ROOT / "lab/dc", "exec", "dc1-cp-1", "--", "kubectl", "--kubeconfig=/dev/null", f"--token={token}",
-         "--server=https://api.dc1-prod.lab:8443", "--validate=false",
-         "--certificate-authority=/etc/kubernetes/pki/ca.crt", "create", "-f", "-"],
-        input=request, capture_output=True, text=True, check=False,
+    done = lab(
+        "exec", "dc1-cp-1", "--", "kubectl", "--kubeconfig=/dev/null", f"--token={token}",
+        "--server=https://api.dc1-prod.lab:8443", "--validate=false",
+        "--certificate-authority=/etc/kubernetes/pki/ca.crt", "create", "-f", "-",
+        given=request, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr
 

@@ -1,19 +1,44 @@
 """The lab's secrets are what a site would make with Consul's own tools: checked by openssl itself."""
 
 import base64
+import crypt
 import subprocess
 
 import pytest
-from site_build.pillar_secrets import consul_secrets
+from site_build.pillar_secrets import Secrets
 
 from k8s_lifecycle.model import secrets
 
 SERVERS = {"dc1-a": "dc1", "dc1-b": "dc1", "dc2-a": "dc2"}
+ADDRESS = "10.12.0.9"
+REDIS = {"servers": ["dc1-r"], "exporter": "redis"}
+SPECS = {
+    "dc1": {
+        "servers": ["dc1-*"],
+        "monitoring": {
+            "prometheus": {"servers": {"dc1-m": "10.11.0.9"}},
+            "central": {"servers": {"dc1-c": ADDRESS}},
+        },
+        "consul": {"servers": {"dc1-a": "", "dc1-b": ""}, "services": {"redis": REDIS}},
+    },
+    "dc2": {
+        "servers": ["dc2-*"],
+        "monitoring": {"node_exporter": {"tls": True}, "prometheus": {"servers": {}}},
+        "consul": {"servers": {"dc2-a": ""}},
+    },
+}
 
 
 @pytest.fixture(scope="module")
-def made():
-    return {server: one["consul"] for server, one in consul_secrets(SERVERS).items()}
+def site(tmp_path_factory):
+    made = Secrets(SPECS, tmp_path_factory.mktemp("secrets"))
+    servers = [*SERVERS, "dc1-m", "dc1-c", "dc1-r", "dc1-x", "elsewhere"]
+    return made, dict(made.of_all(dict.fromkeys(servers, ADDRESS)))
+
+
+@pytest.fixture(scope="module")
+def made(site):
+    return {server: site[1][server]["consul"] for server in SERVERS}
 
 
 def openssl(*words):
@@ -43,3 +68,34 @@ def test_a_certificate_is_for_a_consul_server_of_its_datacenter_only(made, serve
     assert "CA:FALSE" in names
     own = openssl("x509", "-in", certificate, "-noout", "-pubkey")
     assert own == openssl("pkey", "-in", tmp_path / "key", "-pubout")
+
+
+def test_servers_have_what_their_datacenter_gives_them_and_no_more(site):
+    kinds = {server: set(one) for server, one in site[1].items()}
+    assert kinds == {
+        "dc1-a": {"consul"},
+        "dc1-b": {"consul"},
+        "dc2-a": {"consul", "node_exporter"},
+        "dc1-m": {"prometheus"},
+        "dc1-c": {"prometheus"},
+        "dc1-r": {"exporters"},
+    }
+    for read, server in ((secrets.node_exporter, "dc2-a"), (secrets.prometheus, "dc1-c")):
+        assert read({"k8s_secrets": site[1][server]})
+
+
+def test_each_datacenter_is_a_user_of_the_central_prometheus(site):
+    made, found = site
+    assert set(found["dc1-c"]["prometheus"]["users"]) == {"prometheus", "dc1", "dc2"}
+    assert found["dc1-m"]["prometheus"]["central"]["password"] == made.to_central["dc1"]
+    hashed = found["dc1-c"]["prometheus"]["users"]["dc1"]
+    assert crypt.crypt(made.to_central["dc1"], hashed) == hashed
+
+
+def test_a_certificate_of_monitoring_is_for_the_address(site, tmp_path):
+    made, found = site
+    authority, certificate = tmp_path / "authority", tmp_path / "certificate"
+    authority.write_text(made.monitoring.certificate)
+    certificate.write_text(found["dc2-a"]["node_exporter"]["certificate"])
+    said = openssl("verify", "-verify_ip", ADDRESS, "-CAfile", authority, certificate)
+    assert said.endswith(": OK\n")

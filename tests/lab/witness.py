@@ -67,12 +67,18 @@ class Witness:
             thread.join()
         self._kept.cleanup()
 
-    def found(self) -> list[str]:
-        """Return where secrets are to be seen: of this moment's servers by content, of all by their shape."""
-        own = self._needles()
+    def found(self, *more: str) -> list[str]:
+        """Return where secrets are to be seen: of this moment's servers by content, of all by their shape.
+
+        more: what is secret, too.
+        """
+        own = [*self._needles(), *more]
         Path(self._kept.name, "command lines").write_text("\n".join(self._commands))
         here = {"roots": [self._kept.name], "always": [self._kept.name]}
-        found = _search([sys.executable, str(SCRIPT)], own, here)
+        command = [sys.executable, str(SCRIPT)]
+        question = _question(own, here)
+        done = subprocess.run(command, input=question, capture_output=True, text=True, check=True)
+        found = done.stdout.splitlines()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             lines = list(pool.map(lambda server: self._search(server, own), self._servers))
         for server, said in zip(self._servers, lines, strict=True):
@@ -99,15 +105,18 @@ class Witness:
         return sorted({*keys, *(one[2 * BODY : 3 * BODY] for one in encoded)})
 
     def _search(self, server: str, own: list[str]) -> list[str]:
-        command = [str(ROOT / "lab/dc"), "exec", server, "--", PYTHON, "-c", SCRIPT.read_text()]
-        return _search(command, own, {"roots": ROOTS, "always": ALWAYS})
+        question = _question(own, {"roots": ROOTS, "always": ALWAYS})
+        words = ("exec", server, "--", PYTHON, "-c", SCRIPT.read_text())
+        return self._lab(*words, given=question).stdout.splitlines()
 
     def _listen(self) -> None:
         """Record the event bus; again after each power cut of the master."""
         while not self._ended.wait(0.5):
             command = [ROOT / "lab/dc", "salt-run", "state.event"]
             with Path(self._kept.name, "event bus").open("ab") as bus:
-                self._listener = subprocess.Popen(command, stdout=bus, stderr=subprocess.DEVNULL)
+                self._listener = subprocess.Popen(
+                    command, env=self._lab.environment, stdout=bus, stderr=subprocess.DEVNULL
+                )
                 self._listener.wait()
 
     def _look(self) -> None:
@@ -119,7 +128,5 @@ class Witness:
             known = now
 
 
-def _search(command: list[str], needles: list[str], where: dict[str, list[str]]) -> list[str]:
-    question = json.dumps({**where, "needles": needles, "token": TOKEN, "shapes": SHAPES})
-    done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=600, check=True)
-    return done.stdout.splitlines()
+def _question(needles: list[str], where: dict[str, list[str]]) -> str:
+    return json.dumps({**where, "needles": needles, "token": TOKEN, "shapes": SHAPES})

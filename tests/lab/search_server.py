@@ -1,8 +1,8 @@
 """Run on a server of the lab: look for secrets in logs, caches, journals and whatever everyone can read.
 
 Standard input, as JSON: roots (directories), always (those in which root's own files count, too), needles
-(parts of private keys), token (an extended regular expression), shapes (regular expressions that begin with
-literal text). One line for each finding, without the secret.
+(parts of private keys, and what else is secret), token (an extended regular expression), shapes (regular
+expressions that begin with literal text). One line for each finding, without the secret.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def main() -> None:
                 subprocess.run(["journalctl", "-o", "cat", "--all"], stdout=into, check=True)
             paths.append(journal)
         for path, _ in grep(paths, "--fixed-strings", f"--file={needles}"):
-            print(f"{path}: a private key")
+            print(f"{path}: a secret")
         for path, said in grep(paths, "--extended-regexp", f"--regexp={question['token']}"):
             print(f"{path}: {said.strip()[:8]!r}...")
         literal = [word for shape in question["shapes"] for word in ("-e", re.match(r"[\w-]+", shape)[0])]

@@ -1,0 +1,43 @@
+"""Two datacenters that watch themselves, from bare servers by provision and highstate alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from asking import CLUSTER, SERVERS
+from lab_session import Lab
+from witness import Witness
+
+
+@pytest.fixture(scope="package")
+def sites(built: Lab) -> Iterator[Lab]:
+    """Bare servers of two datacenters; nothing is left of them afterwards."""
+    lab = built.named("sites")
+    lab("down")
+    try:
+        lab("up", "sites")
+        yield lab
+    finally:
+        lab("down")
+
+
+@pytest.fixture(scope="package")
+def witness(sites: Lab) -> Iterator[Witness]:
+    """Whoever could overhear the lab from its first day on."""
+    with Witness(sites) as watching:
+        yield watching
+
+
+@pytest.fixture(scope="package")
+def first(sites: Lab, witness: Witness) -> dict[str, Any]:
+    """What the first highstate returned on each server: beside a provision in dc1, after it in dc2."""
+    provision = sites.start("salt-run", "k8s.provision", CLUSTER)
+    try:
+        returned = sites.salts([one for one in SERVERS if one.startswith("dc1")], "state.highstate")
+        said, _ = provision.communicate(timeout=600)
+    finally:
+        provision.kill()
+    assert provision.returncode == 0, said
+    return returned | sites.salts([one for one in SERVERS if one.startswith("dc2")], "state.highstate")

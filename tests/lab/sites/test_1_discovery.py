@@ -1,0 +1,147 @@
+"""The monitoring agent and Consul on every server of two datacenters, by their highstates alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from asking import CONSUL_SERVERS, ENOUGH, LIAR, OUTSIDE, SERVERS, ask, consul
+from lab_session import Lab, wait_until
+
+
+def ours(states: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    names = ("k8s-consul", "k8s-monitoring", "k8s-node-exporter", "k8s-site", "k8s-textfile")
+    return {state["__id__"]: state for state in states.values() if state["__id__"].startswith(names)}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_one_highstate_does_it(first: dict[str, Any], server: str) -> None:
+    states = ours(first[server])
+    assert len(states) > 10
+    assert {name: state["comment"] for name, state in states.items() if state["result"] is not True} == {}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_monitoring_agent_answers_with_metrics_of_ours(
+    sites: Lab, first: dict[str, Any], server: str
+) -> None:
+    def told() -> bool:
+        status, text = ask(sites, server, "GET", "http://127.0.0.1:9100/metrics")
+        return status == 200 and "k8s_textfile_last_success_timestamp_seconds 1" in text
+
+    wait_until("the first metrics made by the timer", told, 90)
+    sites("exec", server, "--", "systemctl", "start", "k8s-textfile")
+    _, text = ask(sites, server, "GET", "http://127.0.0.1:9100/metrics")
+    assert 'k8s_textfile_failed{part="services"} 0' in text
+    assert 'k8s_service_active{service="consul"} 1' in text
+    assert 'k8s_certificate_file_readable{path="/etc/consul.d/tls/authority.pem"} 1' in text
+    assert "node_textfile_scrape_error 0" in text
+    assert "node_load1 " in text
+    assert "go_memstats_alloc_bytes" in text
+    assert "node_zfs" not in text
+
+
+def test_every_server_is_a_member_in_its_datacenter(sites: Lab, first: dict[str, Any]) -> None:
+    for datacenter, server in CONSUL_SERVERS.items():
+        members = {one["Name"]: one["Status"] for one in consul(sites, server, "agent/members")}
+        assert members == {name: 1 for name in SERVERS if name.startswith(datacenter)}
+    assert set(consul(sites, OUTSIDE, "catalog/datacenters")) == {"dc1", "dc2"}
+
+
+def test_roles_and_services_are_registered(sites: Lab, first: dict[str, Any]) -> None:
+    def of(server: str) -> set[str]:
+        datacenter = server.partition("-")[0]
+        return set(consul(sites, OUTSIDE, f"catalog/node/{server}?dc={datacenter}")["Services"])
+
+    assert of("dc1-cp-1") == {"consul", "node-exporter", "kubernetes"}
+    assert of(OUTSIDE) == {"node-exporter", "inventory"}
+    found = consul(sites, OUTSIDE, "catalog/service/kubernetes")
+    assert [sorted(one["ServiceTags"]) for one in found] == [["control-plane", "dc1-prod"]]
+    wait_until(
+        "node-exporter to be well everywhere in dc1",
+        lambda: len(consul(sites, OUTSIDE, "health/service/node-exporter?passing=1")) == 3,
+        ENOUGH,
+    )
+
+
+def test_dns_finds_a_service_of_the_other_datacenter(sites: Lab, first: dict[str, Any]) -> None:
+    serve = "systemd-run --quiet python3 -m http.server 8080"
+    sites("exec", OUTSIDE, "--", "sh", "-c", serve)
+    asking = CONSUL_SERVERS["dc2"]
+    sites.salt(asking, "pkg.install", "bind9-dnsutils", "install_recommends=False")
+    dig = ("exec", asking, "--", "dig", "+short", "@127.0.0.1", "-p", "8600", "inventory.service.dc1.consul")
+    wait_until("the answer", lambda: sites(*dig).stdout.split() == ["10.11.0.41"], ENOUGH)
+
+
+def test_nothing_is_registered_nor_read_without_a_token(sites: Lab, first: dict[str, Any]) -> None:
+    api = "http://127.0.0.1:8500/v1"
+    service = json.dumps({"Name": "intruder", "Port": 1})
+    node = json.dumps({"Node": "intruder", "Address": "10.11.0.99"})
+    assert ask(sites, OUTSIDE, "PUT", f"{api}/agent/service/register", service)[0] == 403
+    assert ask(sites, OUTSIDE, "PUT", f"{api}/catalog/register", node)[0] == 403
+    assert ask(sites, OUTSIDE, "GET", f"{api}/kv/secret")[0] == 403
+    assert ask(sites, OUTSIDE, "GET", f"{api}/kv/secret?dc=dc2")[0] == 403
+    assert ask(sites, OUTSIDE, "GET", f"{api}/acl/tokens")[0] == 403
+
+
+def test_a_server_that_lies_in_its_grains_gets_what_its_id_entitles_it_to(
+    sites: Lab, first: dict[str, Any]
+) -> None:
+    sites.salt(LIAR, "grains.setval", "datacenter", "dc2")
+    sites.salt(LIAR, "saltutil.refresh_pillar", "wait=True")
+    assert set(sites.salt(LIAR, "pillar.ls")) == {"k8s_datacenter"}
+    # Salt masks what it returns of a pillar itself.
+    template = "string={{ pillar['k8s_datacenter']['name'] }}"
+    assert sites.salt(LIAR, "slsutil.renderer", template, "default_renderer=jinja") == "dc1"
+    assert "this is no Consul server" in str(sites.salt(LIAR, "k8s_consul.mint", LIAR, "dc1", "[]", "x"))
+    secrets = sites("exec", LIAR, "--", "ls", "/etc/consul.d/tls").stdout.split()
+    assert secrets == ["authority.pem"]
+
+
+def test_a_second_highstate_changes_nothing(sites: Lab, first: dict[str, Any]) -> None:
+    for server, states in sites.salts(SERVERS, "state.highstate", "queue=True").items():
+        assert {name: one["changes"] for name, one in ours(states).items() if one["changes"]} == {}, server
+        assert all(one["result"] is True for one in ours(states).values()), server
+
+
+def test_the_inventory_knows_the_agents(sites: Lab, first: dict[str, Any]) -> None:
+    told = sites.run("k8s.inventory", check=False)["servers"]
+    rows = {row["server"]: row for row in told if row["state"] == "answers"}
+    assert {server: rows[server]["agent"] for server in SERVERS} == dict.fromkeys(SERVERS, "active")
+    assert {server: rows[server]["highstate"] for server in (OUTSIDE, LIAR)} == {
+        OUTSIDE: "ok",
+        LIAR: "1 failed",
+    }
+    # The page of the service `inventory` is served on one of the two servers that register it.
+    assert rows[OUTSIDE]["consul"] == "passing"
+    assert rows[LIAR]["consul"] == "critical"
+
+
+def test_no_token_is_in_any_log_of_salt(sites: Lab, first: dict[str, Any]) -> None:
+    kept = "/var/lib/k8s-lifecycle/consul.json"
+    token = json.loads(sites("exec", OUTSIDE, "--", "cat", kept).stdout)["token"]
+    for server in ("master", OUTSIDE, CONSUL_SERVERS["dc1"]):
+        found = sites(
+            "exec",
+            server,
+            "--",
+            "grep",
+            "--recursive",
+            "--files-with-matches",
+            token,
+            "/var/log/salt",
+            check=False,
+        )
+        assert found.stdout == "", server
+
+
+def test_a_server_whose_key_is_deleted_is_forgotten(sites: Lab, first: dict[str, Any]) -> None:
+    sites("kill", LIAR)
+    sites("salt-key", "--yes", f"--delete={LIAR}")
+
+    def nodes() -> set[str]:
+        return {one["Node"] for one in consul(sites, OUTSIDE, "catalog/nodes")}
+
+    wait_until("no trace of it", lambda: LIAR not in nodes(), ENOUGH)
+    assert OUTSIDE in nodes()

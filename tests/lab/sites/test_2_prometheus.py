@@ -1,0 +1,76 @@
+"""Prometheus in each datacenter asks all that Consul has, and sends on to the central one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from asking import CLUSTER, ENOUGH, LIAR, NODE, OUTSIDE, PROMETHEUS, ask, monitoring, query
+from lab_session import Lab, wait_until
+
+CENTRAL = "https://10.11.0.41:9090"
+TARGETS = {
+    "dc1": {
+        *(("node", server) for server in ("dc1-cp-1", "dc1-mon-1", OUTSIDE, LIAR)),
+        *((job, "dc1-mon-1") for job in ("prometheus", "alertmanager")),
+        *((job, OUTSIDE) for job in ("central", "redis", "mysqld")),
+    },
+    "dc2": {
+        *(("node", server) for server in (NODE, "dc2-mon-1")),
+        *((job, "dc2-mon-1") for job in ("prometheus", "alertmanager")),
+    },
+}
+
+
+def up(lab: Lab, datacenter: str, **where: str) -> set[tuple[str, str]]:
+    found = query(lab, datacenter, f'up{{datacenter="{datacenter}"}} == 1', **where)
+    return {(one["metric"]["job"], one["metric"]["instance"]) for one in found}
+
+
+@pytest.mark.parametrize("datacenter", TARGETS)
+def test_each_target_is_up_through_consul(sites: Lab, first: dict[str, Any], datacenter: str) -> None:
+    def all_up() -> bool:
+        return up(sites, datacenter) == TARGETS[datacenter]
+
+    wait_until(f"all targets of {datacenter} to be up", all_up, ENOUGH)
+
+
+def test_the_central_one_has_them_with_their_labels(sites: Lab, first: dict[str, Any]) -> None:
+    def there() -> bool:
+        return all(up(sites, one, address=CENTRAL) == targets for one, targets in TARGETS.items())
+
+    wait_until("all targets in the central Prometheus", there, ENOUGH)
+    [node] = query(sites, "dc1", f'up{{job="node", instance="{NODE}"}}', CENTRAL)
+    labels = {name: node["metric"].get(name) for name in ("datacenter", "environment", "cluster", "role")}
+    assert labels == {
+        "datacenter": "dc2",
+        "environment": "prod",
+        "cluster": CLUSTER,
+        "role": "control-plane",
+    }
+    [outside] = query(sites, "dc1", f'up{{job="node", instance="{OUTSIDE}"}}', CENTRAL)
+    assert outside["metric"]["environment"] == "infrastructure"
+    assert "cluster" not in outside["metric"]
+
+
+def test_the_node_tells_of_its_kubernetes(sites: Lab, first: dict[str, Any]) -> None:
+    [ready] = query(sites, "dc2", 'k8s_node_condition{condition="Ready", status="true"}')
+    assert (ready["metric"]["instance"], ready["value"][1]) == (NODE, "1")
+    expiry = query(sites, "dc2", "k8s_certificate_file_expiry_timestamp_seconds")
+    paths = {one["metric"]["path"] for one in expiry}
+    assert {"/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/admin.conf"} <= paths
+
+
+def test_only_who_may_reaches_them(sites: Lab, first: dict[str, Any]) -> None:
+    # Its own Prometheus server may; one of the other datacenter is not let in by the firewall.
+    assert "node_load1" in monitoring(sites, "dc2", "metrics", "https://10.12.0.11:9100")
+    for address in ("10.12.0.11:9100", "10.12.0.51:9090", "10.12.0.51:9093"):
+        probe = ("curl", "--silent", "--insecure", "--connect-timeout", "3", f"https://{address}/")
+        assert sites("exec", PROMETHEUS["dc1"], "--", *probe, check=False).returncode == 28, address
+    # From its own datacenter, but without a password.
+    refused = sites(
+        "exec", "dc2-mon-1", "--", "curl", "--silent", "--insecure", "--output", "/dev/null",
+        "--write-out", "%{http_code}", "https://10.12.0.11:9100/metrics",
+    )  # fmt: skip
+    assert refused.stdout == "401"
+    assert ask(sites, PROMETHEUS["dc1"], "GET", "http://127.0.0.1:9090/-/ready")[0] == 200
