@@ -41,7 +41,8 @@ def _validate(data: Data) -> Iterator[str]:
 def _plan(data: Data) -> Iterator[str]:
     for number, wave in enumerate(data["waves"], 1):
         at_once = f", {wave['at once']} at once" if wave["at once"] > 1 else ""
-        yield f"wave {number}: {wave['wave']} ({len(wave['steps'])} steps{at_once})"
+        beside = ", beside those before" if wave["beside"] else ""
+        yield f"wave {number}: {wave['wave']} ({len(wave['steps'])} steps{at_once}{beside})"
         for step in wave["steps"]:
             yield f"  {step['verb']:20} {step['server']:20} {step['reason']}"
     if data["partial"]:

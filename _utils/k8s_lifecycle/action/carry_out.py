@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from k8s_lifecycle.action.run import Failure, Run
 from k8s_lifecycle.action.scheduler import AllOf, Task
-from k8s_lifecycle.decision.plan import Plan, Step, Wave
+from k8s_lifecycle.decision.plan import Plan, Step, Wave, side_by_side
 
 Verbs = Mapping[str, Callable[[Run, Step], Task]]
 
@@ -36,29 +37,35 @@ def carry_out(run: Run, plan: Plan, verbs: Verbs) -> Task:
     control plane fails at all, what is in flight is finished and nothing new is started.
     """
     done: list[Done] = []
-    for number, wave in enumerate(plan.waves, 1):
-        run.tell("wave", wave=wave.name, number=number, of=len(plan.waves), steps=len(wave.steps))
-        if not (yield from _wave(run, wave, verbs, done)):
+    numbers = itertools.count(1)
+    for waves in side_by_side(plan.waves):
+        go_on = partial(_within_budget, run, waves, done)
+        for wave in waves:
+            run.tell("wave", wave=wave.name, number=next(numbers), of=len(plan.waves), steps=len(wave.steps))
+        outcomes = yield AllOf([partial(_wave, run, wave, verbs, done, go_on) for wave in waves], len(waves))
+        _raise_first(outcomes)
+        if not go_on():
             break
     return done
 
 
-def _wave(run: Run, wave: Wave, verbs: Verbs, done: list[Done]) -> Task:
-    """Run one wave; return whether the next one may start."""
+def _within_budget(run: Run, waves: Sequence[Wave], done: Sequence[Done]) -> bool:
+    failed = [result.step for result in done if result.failure]
+    return not any(step.server in run.spec.control_plane.servers for step in failed) and all(
+        sum(step in wave.steps for step in failed) <= wave.budget for wave in waves
+    )
+
+
+def _wave(run: Run, wave: Wave, verbs: Verbs, done: list[Done], go_on: Callable[[], bool]) -> Task:
     broken = {result.step.server for result in done if result.failure}
-    before = len(done)
-
-    def within_budget() -> bool:
-        failed = [result for result in done[before:] if result.failure]
-        critical = [result for result in failed if result.step.server in run.spec.control_plane.servers]
-        return not critical and len(failed) <= wave.budget
-
     tasks = [partial(_step, run, step, verbs, done) for step in wave.steps if step.server not in broken]
-    outcomes = yield AllOf(tasks, wave.window, go_on=within_budget)
+    _raise_first((yield AllOf(tasks, wave.window, go_on)))
+
+
+def _raise_first(outcomes: Sequence[Any]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
-    return within_budget()
 
 
 def _step(run: Run, step: Step, verbs: Verbs, done: list[Done]) -> Task:

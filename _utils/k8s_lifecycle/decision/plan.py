@@ -28,12 +28,14 @@ class Wave:
     """Steps that may run side by side: at most `window` at once.
 
     After more than `budget` failures nothing new is started; the waves behind it never start then.
+    beside: the wave that it runs beside, where that is there; no server is in both.
     """
 
     name: str
     steps: tuple[Step, ...]
     window: int = 1
     budget: int = 0
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain data, for output and the journal."""
+        beside = {wave.name for group in side_by_side(self.waves) for wave in group[1:]}
         return {
             "cluster": self.cluster,
             "operation": self.operation,
@@ -72,6 +75,7 @@ class Plan:
                 {
                     "wave": wave.name,
                     "at once": wave.window,
+                    "beside": wave.name in beside,
                     "steps": [
                         {"verb": step.verb, "server": step.server, "reason": step.reason}
                         for step in wave.steps
@@ -84,6 +88,17 @@ class Plan:
             "notes": list(self.notes),
             "partial": self.partial,
         }
+
+
+def side_by_side(waves: Iterable[Wave]) -> list[list[Wave]]:
+    """Return the waves in order, those that run beside each other together."""
+    groups: list[list[Wave]] = []
+    for wave in waves:
+        if groups and wave.beside == groups[-1][0].name:
+            groups[-1].append(wave)
+        else:
+            groups.append([wave])
+    return groups
 
 
 def waves(*candidates: Wave | Iterable[Wave]) -> tuple[Wave, ...]:

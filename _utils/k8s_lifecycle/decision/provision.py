@@ -21,6 +21,8 @@ CLEAN_UP = {
     Condition.REINSTALLED_VOTER: "remove_member",
 }
 
+_ONE_BY_ONE = "control planes, one by one"
+
 Assignments = Mapping[str, Assignment]
 Conditions = Mapping[str, Condition]
 
@@ -314,7 +316,7 @@ def _control_planes(assignments: Assignments, todo: Conditions, joining: list[st
         for server in joining
         if assignments[server].role == "control-plane"
     ]
-    return Wave("control planes, one by one", (*unfinished, *steps))
+    return Wave(_ONE_BY_ONE, (*unfinished, *steps))
 
 
 def _workers(spec: Spec, assignments: Assignments, joining: list[str], version: str) -> Wave:
@@ -324,7 +326,12 @@ def _workers(spec: Spec, assignments: Assignments, joining: list[str], version: 
         if assignments[server].role == "worker"
     )
     return Wave(
-        "workers", steps, window=spec.limits.concurrency, budget=spec.limits.failures_allowed(len(steps))
+        "workers",
+        steps,
+        window=spec.limits.concurrency,
+        budget=spec.limits.failures_allowed(len(steps)),
+        # What they join through is there after the init: only control planes wait for each other.
+        beside=_ONE_BY_ONE,
     )
 
 

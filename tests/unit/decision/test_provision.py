@@ -3,6 +3,7 @@
 import pytest
 from answers import MEMBER, bare, control_plane, node
 
+from k8s_lifecycle.decision.plan import side_by_side
 from k8s_lifecycle.decision.provision import plan
 from k8s_lifecycle.model import endpoint, kubeadm_config
 from k8s_lifecycle.model import spec as specs
@@ -150,3 +151,18 @@ def test_a_new_server_is_no_newer_than_the_oldest_api_server():
     assert {step.how["version"] for step in found.steps if step.server == "dc1-w-9" and step.how} == {
         "1.36.3"
     }
+
+
+def test_workers_join_beside_the_control_planes_and_nothing_else_does():
+    servers = [*ADDRESSES, "dc1-w-1"]
+    found = planned(spec(control_plane=THREE), {server: bare() for server in servers})
+    beside = [[wave.name for wave in waves] for waves in side_by_side(found.waves)]
+    assert [names for names in beside if len(names) > 1] == [["control planes, one by one", "workers"]]
+    assert [wave["wave"] for wave in found.to_dict()["waves"] if wave["beside"]] == ["workers"]
+
+
+def test_without_control_planes_to_join_workers_are_beside_nothing():
+    answers = {"dc1-cp-1": bare(), "dc1-w-1": bare()}
+    found = planned(spec(), answers)
+    assert "workers" in [wave.name for wave in found.waves]
+    assert all(len(waves) == 1 for waves in side_by_side(found.waves))
