@@ -47,10 +47,10 @@ class NodeExporter:
         "`true`: with `tls` only; it asks for a user and password, the secret `node_exporter.users`.",
         default=False,
     )
-    allow_from: tuple[str, ...] = setting(
+    allow_from: tuple[str, ...] | None = setting(
         ListOf(kinds.CIDR),
         "The networks that may reach its port, and the Prometheus servers; the firewall refuses others.",
-        default=(),
+        default=None,
         derived="everybody",
     )
 

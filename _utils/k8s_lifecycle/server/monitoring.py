@@ -120,7 +120,7 @@ def _closed(datacenter: Datacenter, server: str) -> Iterator[tuple[str, int, lis
     exporter, prometheus = datacenter.monitoring.node_exporter, datacenter.monitoring.prometheus
     central = datacenter.monitoring.central
     askers = [f"{address}/32" for address in prometheus.servers.values()] if prometheus else []
-    if exporter.allow_from:
+    if exporter.allow_from is not None:
         yield "tcp", exporter.port, [*exporter.allow_from, *askers]
     for kind in exporters(datacenter, server) if datacenter.consul else ():
         yield "tcp", EXPORTERS[kind][1], askers
@@ -134,6 +134,7 @@ def _closed(datacenter: Datacenter, server: str) -> Iterator[tuple[str, int, lis
 
 
 def _rule(protocol: str, port: int, networks: list[str]) -> str:
-    # nft refuses networks that overlap.
+    # nft refuses networks that overlap, and a set of none.
     allowed = ", ".join(map(str, ipaddress.collapse_addresses(map(ipaddress.IPv4Network, networks))))
-    return f"    {protocol} dport {port} ip saddr {{ {allowed} }} accept\n    {protocol} dport {port} drop\n"
+    accepted = f"    {protocol} dport {port} ip saddr {{ {allowed} }} accept\n" if allowed else ""
+    return f"{accepted}    {protocol} dport {port} drop\n"

@@ -17,21 +17,35 @@ nft list ruleset
 """
 
 
-@pytest.mark.skipif(
+has_nft = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft, of Debian's nftables"
 )
-def test_it_can_be_loaded_again_and_leaves_other_tables_alone(tmp_path):
-    exporter = {"port": 9111, "allow_from": ["10.11.0.5/32", "10.12.0.0/24"]}
+
+
+def written(tmp_path, **exporter):
+    """The rules of a server of a datacenter without Prometheus servers, in a file."""
     mapping = {"name": "dc1", "servers": ["*"], "monitoring": {"node_exporter": exporter}}
-    text = monitoring.desired(datacenters.from_dict(mapping), "w-1", None)["firewall"]
     rules = tmp_path / "rules.nft"
-    rules.write_text(text)
+    rules.write_text(monitoring.desired(datacenters.from_dict(mapping), "w-1", None)["firewall"])
+    return rules
+
+
+@has_nft
+def test_it_can_be_loaded_again_and_leaves_other_tables_alone(tmp_path):
+    rules = written(tmp_path, port=9111, allow_from=["10.11.0.5/32", "10.12.0.0/24"])
     command = ["unshare", "--net", "sh", "-ec", SCRIPT, "sh", rules]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "table ip site" in shown
     assert shown.count("table inet k8s_monitoring") == 1
     assert "tcp dport 9111 ip saddr { 10.11.0.5, 10.12.0.0/24 } accept" in shown
     assert shown.count("tcp dport 9111 drop") == 1
+
+
+@has_nft
+def test_an_empty_list_lets_nobody_in(tmp_path):
+    command = ["unshare", "--net", "sh", "-ec", SCRIPT, "sh", written(tmp_path, allow_from=[])]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown.count("dport 9100") == shown.count("tcp dport 9100 drop") == 1
 
 
 def test_without_networks_there_is_none():
