@@ -30,6 +30,14 @@ JOBS = {
 }
 
 _PEOPLE, _NOBODY, _WATCHDOG = "people", "nobody", "watchdog"
+# Nobody needs to be told what follows from what they are told: the alert, what follows from it on the same
+# server, and which more labels must be the same.
+_FOLLOWS = (
+    ('alertname="ServerDown"', ['alertname!="ServerDown"']),
+    ('alertname=~"KubeletUnhealthy|ContainerdUnhealthy"', ['alertname="NodeNotReady"']),
+    ('alertname="KubeletUnhealthy"', ['alertname="CertificateNotServed"', 'address=~".+:10250"']),
+    ('alertname="DiskFull"', ['alertname="DiskFilling"'], "mountpoint"),
+)
 
 
 def configuration(datacenter: Datacenter, server: str) -> dict[str, Any]:
@@ -96,13 +104,13 @@ def alertmanager(wanted: Alertmanager) -> dict[str, Any]:
                 }
             ],
         },
-        # What else is wrong with a server that is down, nobody needs to be told.
         "inhibit_rules": [
             {
-                "source_matchers": ['alertname="ServerDown"'],
-                "target_matchers": ['alertname!="ServerDown"'],
-                "equal": ["datacenter", "instance"],
+                "source_matchers": [source],
+                "target_matchers": list(targets),
+                "equal": ["datacenter", "instance", *more],
             }
+            for source, targets, *more in _FOLLOWS
         ],
         "receivers": [{"name": name, **receiver} for name, receiver in receivers.items()],
     }

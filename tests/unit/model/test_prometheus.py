@@ -2,6 +2,7 @@
 
 import json
 
+import promql
 import pytest
 
 from k8s_lifecycle.model import datacenters, prometheus
@@ -181,3 +182,17 @@ def test_the_firewall_of_the_central_one():
     assert "tcp dport 9090 ip saddr { 10.11.0.5/32, 10.11.0.6/32, 10.12.0.5/32 } accept" in text
     assert "tcp dport 9090 drop" in text
     assert "9093" not in text
+
+
+def test_what_is_not_told_is_of_alerts_that_there_are():
+    told = prometheus.alertmanager(datacenter().monitoring.prometheus.alertmanager)
+    matchers = [
+        matcher
+        for rule in told["inhibit_rules"]
+        for matcher in (*rule["source_matchers"], *rule["target_matchers"])
+        if matcher.startswith("alertname")
+    ]
+    named = {name for matcher in matchers for name in matcher.split('"')[1].split("|")}
+    rules = list(promql.rules())
+    assert named <= {rule.get("alert") for rule in rules}
+    assert len(named) > len(told["inhibit_rules"])
