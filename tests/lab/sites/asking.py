@@ -6,7 +6,8 @@ import json
 import urllib.parse
 from typing import Any
 
-from lab_session import Lab
+import yaml
+from lab_session import ROOT, Lab
 
 CONSUL_SERVERS = {"dc1": "dc1-cp-1", "dc2": "dc2-cp-1"}
 PROMETHEUS = {"dc1": "dc1-mon-1", "dc2": "dc2-mon-1"}
@@ -77,3 +78,11 @@ def monitoring(lab: Lab, datacenter: str, path: str, address: str) -> str:
 def _address(datacenter: str, port: int) -> str:
     # In dc2 monitoring has TLS and passwords, and certificates are for addresses.
     return f"https://10.12.0.51:{port}" if datacenter == "dc2" else f"http://127.0.0.1:{port}"
+
+
+def secrets_of(server: str) -> dict[str, Any]:
+    """Return what only this server may know, as the lab's build made it."""
+    found: dict[str, Any] = yaml.safe_load((ROOT / f"build/secrets/secrets/{server}.sls").read_text())[
+        "k8s_secrets"
+    ]
+    return found

@@ -6,9 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asking import CLUSTER, SERVERS
+from asking import CLUSTER, OUTSIDE, SERVERS, secrets_of
 from lab_session import Lab
 from witness import Witness
+
+# What mysqld_exporter's documentation asks for: https://github.com/prometheus/mysqld_exporter#required-grants
+ACCOUNT = """
+CREATE USER exporter@'127.0.0.1' IDENTIFIED BY '{}' WITH MAX_USER_CONNECTIONS 3;
+GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO exporter@'127.0.0.1';
+"""
 
 
 @pytest.fixture(scope="package")
@@ -41,3 +47,14 @@ def first(sites: Lab, witness: Witness) -> dict[str, Any]:
         provision.kill()
     assert provision.returncode == 0, said
     return returned | sites.salts([one for one in SERVERS if one.startswith("dc2")], "state.highstate")
+
+
+@pytest.fixture(scope="package")
+def services(sites: Lab, first: dict[str, Any]) -> None:
+    """The services and their accounts are the site's: the states put the exporters beside them."""
+    accounts = secrets_of(OUTSIDE)["exporters"]
+    sites.salt(OUTSIDE, "pkg.install", "pkgs=[redis-server, mariadb-server]", "install_recommends=False")
+    sites("exec", OUTSIDE, "--", "mariadb", given=ACCOUNT.format(accounts["mysqld"]["password"]))
+    password = f"requirepass {accounts['redis']['password']}\n"
+    sites("exec", OUTSIDE, "--", "sh", "-c", "cat >>/etc/redis/redis.conf", given=password)
+    sites("exec", OUTSIDE, "--", "systemctl", "restart", "redis-server")

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
 
-import pytest
-import yaml
-from asking import ENOUGH, OUTSIDE, query
-from lab_session import ROOT, Lab, wait_until
+from asking import ENOUGH, OUTSIDE, query, secrets_of
+from lab_session import Lab, wait_until
 from witness import Witness
 
-SECRETS = ROOT / "build/secrets/secrets"
 # The master keeps the pillar of each minion, readable for its own user alone: docs/discovery.md says so.
 PILLAR_CACHE = "master: /var/cache/salt/master/"
-# What mysqld_exporter's documentation asks for: https://github.com/prometheus/mysqld_exporter#required-grants
-ACCOUNT = """
-CREATE USER exporter@'127.0.0.1' IDENTIFIED BY '{}' WITH MAX_USER_CONNECTIONS 3;
-GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO exporter@'127.0.0.1';
-"""
-
-
-def secrets_of(server: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((SECRETS / f"{server}.sls").read_text())["k8s_secrets"]
-    return found
-
-
-@pytest.fixture(scope="module")
-def services(sites: Lab, first: dict[str, Any]) -> None:
-    """The services and their accounts are the site's: the states put the exporters beside them."""
-    accounts = secrets_of(OUTSIDE)["exporters"]
-    sites.salt(OUTSIDE, "pkg.install", "pkgs=[redis-server, mariadb-server]", "install_recommends=False")
-    sites("exec", OUTSIDE, "--", "mariadb", given=ACCOUNT.format(accounts["mysqld"]["password"]))
-    password = f"requirepass {accounts['redis']['password']}\n"
-    sites("exec", OUTSIDE, "--", "sh", "-c", "cat >>/etc/redis/redis.conf", given=password)
-    sites("exec", OUTSIDE, "--", "systemctl", "restart", "redis-server")
 
 
 def test_their_metrics_arrive(sites: Lab, services: None) -> None:
@@ -47,11 +23,13 @@ def test_their_metrics_arrive(sites: Lab, services: None) -> None:
     assert value("mysql_global_status_uptime") > 0
 
 
-def test_no_secret_is_to_be_seen_anywhere(services: None, witness: Witness) -> None:
+def test_no_secret_is_to_be_seen_anywhere(sites: Lab, services: None, witness: Witness) -> None:
     """Logs at debug level, job caches, the event bus, command lines, journals, and what everyone can read."""
+    kept = sites("exec", OUTSIDE, "--", "cat", "/var/lib/k8s-lifecycle/consul.json").stdout
     consul, outside = secrets_of("dc1-cp-1")["consul"], secrets_of(OUTSIDE)
     monitoring = secrets_of("dc2-mon-1")["prometheus"]
     found = witness.found(
+        json.loads(kept)["token"],
         consul["gossip_key"],
         consul["management_token"],
         monitoring["password"],
