@@ -9,7 +9,7 @@ from lab_session import Lab, wait_until
 from witness import Witness
 
 # The master keeps the pillar of each minion, readable for its own user alone: docs/discovery.md says so.
-PILLAR_CACHE = "master: /var/cache/salt/master/"
+PILLAR_CACHE = "master: /var/cache/salt/master/pillar/"
 
 
 def test_their_metrics_arrive(sites: Lab, services: None) -> None:
