@@ -82,7 +82,6 @@ def _address(datacenter: str, port: int) -> str:
 
 def secrets_of(server: str) -> dict[str, Any]:
     """Return what only this server may know, as the lab's build made it."""
-    found: dict[str, Any] = yaml.safe_load((ROOT / f"build/secrets/secrets/{server}.sls").read_text())[
-        "k8s_secrets"
-    ]
+    file = ROOT / f"build/secrets/secrets/{server}.sls"
+    found: dict[str, Any] = yaml.safe_load(file.read_text())["k8s_secrets"]
     return found
