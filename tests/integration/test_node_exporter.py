@@ -44,7 +44,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     own = secrets.node_exporter(pillar)
     (folder / "certificate.pem").write_text(str(own.certificate))
     (folder / "key.pem").write_text(str(own.key))
-    environment = jinja2.Environment(autoescape=False)  # noqa: S701 - YAML
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - YAML
     environment.filters["json"] = json.dumps
     template = environment.from_string((FILES / "exporter-web.yml.jinja").read_text())
     (folder / "web.yml").write_text(template.render(pillar=pillar, of="node_exporter", basic_auth=True))

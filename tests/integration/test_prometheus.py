@@ -273,7 +273,7 @@ def made_secrets(folder: Path) -> dict[str, Any]:
 
 
 def rendered(name: str, pillar: dict[str, Any], of: str) -> str:
-    environment = jinja2.Environment(autoescape=False)  # noqa: S701 - YAML
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - YAML
     environment.filters["json"] = json.dumps
     template = environment.from_string((FILES / name).read_text())
     return template.render(pillar=pillar, of=of, basic_auth=True)

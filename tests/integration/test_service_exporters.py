@@ -28,7 +28,7 @@ ACCOUNTS = {kind: {"user": "exporter", "password": PASSWORD} for kind in EXPORTE
 
 
 def rendered(name: str, **context: Any) -> str:
-    environment = jinja2.Environment(autoescape=False)  # noqa: S701 - no HTML
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
     environment.filters["json"] = json.dumps
     pillar = {"k8s_secrets": {"exporters": ACCOUNTS}}
     return environment.from_string((FILES / name).read_text()).render(pillar=pillar, **context)

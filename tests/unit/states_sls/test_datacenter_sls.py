@@ -40,6 +40,7 @@ CLUSTER = {
         "containerd": {"version": "2.3.7-1"},
     },
 }
+GRAINS = {"pythonexecutable": "/opt/salt/python3"}
 SECRETS = {
     "consul": {"gossip_key": "hidden-gossip", "management_token": "hidden-token", "key": "hidden-key"},
     "node_exporter": {
@@ -83,7 +84,7 @@ def minion(tmp_path_factory):
                     "sock_dir": str(root / "sock"),
                     "log_file": str(root / "log"),
                     "enable_fqdns_grains": False,
-                    "grains": {"pythonexecutable": "/opt/salt/python3"},
+                    "grains": GRAINS,
                 }
             )
             made[name] = salt.client.Caller(mopts=opts)
@@ -321,7 +322,8 @@ def rendered():
     """A function that renders one of the files."""
 
     def render(name, **context):
-        environment = jinja2.Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - no HTML
+        how = {"undefined": jinja2.StrictUndefined, "keep_trailing_newline": True}
+        environment = jinja2.Environment(**how, autoescape=False)  # noqa: S701 - no HTML
         environment.filters["json"] = json.dumps
         return environment.from_string((FILES / name).read_text()).render(**context)
 
@@ -342,3 +344,44 @@ def test_what_systemd_would_expand_is_doubled(rendered):
     text = rendered("node-exporter.conf.jinja", options=["--one=^a$", "--two=50%"])
     assert "--one=^a$$ \\\n" in text
     assert "--two=50%%\n" in text
+
+
+SERVERS_OF_ALL_KINDS = {
+    "prometheus": {
+        "servers": {"dc1-mon-1": "10.11.0.5"},
+        "environment": "infra",
+        "tls": True,
+        "basic_auth": True,
+        "remote_write": "https://10.11.0.4:9090/api/v1/write",
+        "alertmanager": {"webhook": "http://chat.example/"},
+    },
+    "central": {"servers": {"dc1-c-1": "10.11.0.4"}},
+    "services": SERVICES,
+    "secrets": {
+        **SECRETS,
+        "exporters": {kind: {"user": "exporter", "password": "hidden-password"} for kind in SERVICES},
+    },
+    "tls": True,
+    "basic_auth": True,
+    "allow_from": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("sls", "server", "count"),
+    [
+        ("k8s.monitoring", "dc1-mon-1", 3),
+        ("k8s.exporters", "dc1-mon-1", 4),
+        ("k8s.prometheus", "dc1-mon-1", 3),
+        ("k8s.prometheus", "dc1-c-1", 2),
+    ],
+)
+def test_each_template_is_given_all_that_it_uses(compiled, rendered, sls, server, count):
+    """Salt refuses a file whose template uses what is not there."""
+    states = compiled(sls, server, **SERVERS_OF_ALL_KINDS)
+    templates = [state for state in states.values() if state.get("template") == "jinja"]
+    assert len(templates) >= count, states
+    for state in templates:
+        name = state["source"].removeprefix("salt://k8s/files/")
+        salts = {"pillar": {"k8s_secrets": SERVERS_OF_ALL_KINDS["secrets"]}, "grains": GRAINS}
+        assert rendered(name, **salts, **(state.get("context") or {}))
