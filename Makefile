@@ -68,8 +68,8 @@ test: browser ## All of it, also on a fresh machine; in CI nothing is left out
 	$(MAKE) --jobs=3 --output-sync lab-joining simulation lab-preflight lab-sites SEEDS=$(SEEDS)
 	$(MAKE) lab-cluster
 
-bench: $(VENV)/ready ## What provision costs over the bare commands, and a no-op over test.ping: build/bench.json
-	$(RUN)/python tests/bench
+bench: $(VENV)/ready ## What provision costs over the bare commands, an inventory over test.ping: build/bench.json
+	PYTHONPATH=tests $(RUN)/python tests/bench
 
 demo: ## Two datacenters from nothing, with a real cluster in each
 	$(LAB) build

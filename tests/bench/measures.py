@@ -13,8 +13,10 @@ import baseline
 import documented_rotation
 from baseline_files import Site
 from servers import execute, fresh_servers, lab
+from swarm.site import SECONDS, swarm
 
 ROUNDS = 9
+MANY = 300
 # On the master, so that nothing but the commands is timed.
 STOPWATCH = """
 import json, subprocess, sys, time
@@ -60,6 +62,19 @@ def all_figures(site: Site) -> list[Figure]:
         f"over that of tests/bench/baseline.py on the same servers, started anew: {bare:.1f} s"
     )
     return [Figure("provision / bare commands", product / bare, 1.3, "ratio", how), noop, rotation]
+
+
+def inventory_of_many() -> Figure:
+    """Take the inventory of many simulated minions; the master, its bus and the commands are real."""
+    with swarm(MANY) as many:
+        inventory, ping = many.medians(ROUNDS)
+    how = (
+        f"median wall-clock time of `salt-run k8s.inventory`: {inventory:.2f} s, over that of `salt '*' "
+        f"test.ping`: {ping:.2f} s; alternately, {ROUNDS} times each, on a real master with {MANY} simulated "
+        f"minions (tests/swarm): real connections, keys and encryption, and answers made before, that of the "
+        f"inventory given after {SECONDS} s"
+    )
+    return Figure(f"inventory of {MANY} simulated minions / test.ping", inventory / ping, 2.0, "ratio", how)
 
 
 def _noop(site: Site) -> Figure:

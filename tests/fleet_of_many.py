@@ -11,10 +11,16 @@ from k8s_lifecycle.model.inventory import Description, Overview, Remembered
 NOW = 1_800_000_000.0
 HOUR, DAY = 3600, 86400
 VERSION = "1.37.2"
+CLUSTERS = [
+    (f"{datacenter}-{environment}", datacenter, environment)
+    for datacenter in ("dc1", "dc2")
+    for environment in ("prod", "staging")
+]
 
 
-def cluster(name, datacenter, environment):
-    said = {
+def spec_text(name, datacenter, environment):
+    """A spec as its file has it."""
+    return {
         "datacenter": datacenter,
         "environment": environment,
         "kubernetes": {"version": VERSION},
@@ -26,22 +32,25 @@ def cluster(name, datacenter, environment):
         "network_addon": {"kind": "none"},
         "packages": {"containerd": {"version": "2.3.7-1"}},
     }
-    spec, problems = specs.parse(name, said)
+
+
+def cluster(name, datacenter, environment):
+    spec, problems = specs.parse(name, spec_text(name, datacenter, environment))
     assert not problems
     return spec
 
 
-def said(number, spec, role, chance, **changes):
+def said(number, spec, role, chance, now=NOW, **changes):
     """What a server says that is as it should be."""
     leaf = {"name": "apiserver", "where": "/etc/kubernetes/pki/apiserver.crt", "whole": True}
     kubelet = {
         "name": "kubelet-client-current.pem",
         "where": "/var/lib/kubelet/pki/kubelet-client-current.pem",
     }
-    ends = NOW + chance.uniform(90, 360) * DAY
+    ends = now + chance.uniform(90, 360) * DAY
     return {
         "code": "ours",
-        "clock": NOW,
+        "clock": now,
         "machine_id": f"{number:032x}",
         "grains": {"datacenter": spec.datacenter, "environment": spec.environment, "k8s_role": role},
         "addresses": [f"10.{number // 60000}.{number // 250 % 250}.{number % 250 + 1}"],
@@ -64,8 +73,8 @@ def said(number, spec, role, chance, **changes):
         ],
         "consul": {"state": "passing", "detail": ""},
         "highstate": {
-            "began": NOW - HOUR,
-            "ended": NOW - chance.uniform(0.1, 20) * HOUR,
+            "began": now - HOUR,
+            "ended": now - chance.uniform(0.1, 20) * HOUR,
             "states": 120,
             "failures": 0,
             "failed": [],
@@ -92,27 +101,29 @@ def node(name, **changes):
     }
 
 
+def healthy(own, count, chance, now=NOW):
+    """Return what so many servers say that are as they should be, and the nodes of each cluster."""
+    answers, nodes = {}, {spec.name: [] for spec in own}
+    for number in range(count):
+        spec = own[number % len(own)]
+        index = number // len(own)
+        role = "control-plane" if index < 3 else "worker"
+        server = f"{spec.name}-{'cp' if index < 3 else 'w'}-{index + 1 if index < 3 else index - 2}"
+        answers[server] = said(number, spec, role, chance, now)
+        nodes[spec.name].append(node(server))
+    for spec in own:
+        for server in spec.control_plane.servers:
+            answers[server]["api"] = {"reachable": True, "version": VERSION, "nodes": nodes[spec.name]}
+    return answers, nodes
+
+
 def many(count=1000, seed=1):
     """Return the inventory of so many servers in four clusters of two datacenters."""
     chance = random.Random(seed)
-    own = [
-        cluster(f"{datacenter}-{environment}", datacenter, environment)
-        for datacenter in ("dc1", "dc2")
-        for environment in ("prod", "staging")
-    ]
-    answers, silent, nodes = {}, {}, {spec.name: [] for spec in own}
-    for number in range(count):
-        spec = own[number % 4]
-        index = number // 4
-        role = "control-plane" if index < 3 else "worker"
-        server = f"{spec.name}-{'cp' if index < 3 else 'w'}-{index + 1 if index < 3 else index - 2}"
-        answers[server] = said(number, spec, role, chance)
-        nodes[spec.name].append(node(server))
+    own = [cluster(*one) for one in CLUSTERS]
+    answers, nodes = healthy(own, count, chance)
+    silent = {}
     _plant(answers, silent, nodes, chance)
-    for spec in own:
-        for server in spec.control_plane.servers:
-            if server in answers:
-                answers[server]["api"] = {"reachable": True, "version": VERSION, "nodes": nodes[spec.name]}
     gke = External(
         name="gke-shop",
         datacenter="europe-west1",
