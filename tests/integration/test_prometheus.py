@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import crypt
+import functools
 import http.server
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -24,6 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dashboards
 import jinja2
 import promql
 import pytest
@@ -330,11 +333,12 @@ def test_the_password_is_shown_nowhere(monitored: Monitored) -> None:
     assert PASSWORD not in shown + "".join(path.read_text() for path in commands)
 
 
-def test_all_that_the_rules_use_of_others_is_there(monitored: Monitored) -> None:
+def test_all_that_rules_and_dashboards_use_of_others_is_there(monitored: Monitored) -> None:
     """node_exporter has its default collectors. Of others, other tests tell."""
     collectors = self_told(monitored)
     assert collectors == {*datacenter.COLLECTORS, "textfile"}
-    wanted = {name for name in promql.used() if not name.startswith(("k8s_", "redis_", "mysql_"))}
+    used = promql.used() | {name for name in dashboards.used() if ":" not in name}
+    wanted = {name for name in used if not name.startswith(("k8s_", "redis_", "mysql_"))}
 
     def missing() -> set[str]:
         return wanted - set(monitored.ask("prometheus", "/api/v1/label/__name__/values")["data"])
@@ -346,6 +350,16 @@ def test_all_that_the_rules_use_of_others_is_there(monitored: Monitored) -> None
 def self_told(monitored: Monitored) -> set[str]:
     found = monitored.query("node_scrape_collector_success")
     return {one["metric"]["collector"] for one in found}
+
+
+def test_queries_of_dashboards_show_what_is_there(monitored: Monitored) -> None:
+    """All are understood; those that ask others than us, and not for what is wrong, find something."""
+    for dashboard in dashboards.all_dashboards().values():
+        for title, expression in (*dashboards.queries(dashboard), *dashboards.variables(dashboard)):
+            asked = dashboards.chosen(expression, server=SERVER)
+            monitored.query(asked)
+            if not re.search(r"k8s_|ALERTS|==", asked):
+                monitored.wait(f"{title}: {asked}", functools.partial(monitored.query, asked))
 
 
 def test_rules_are_evaluated(monitored: Monitored) -> None:

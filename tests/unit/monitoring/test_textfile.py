@@ -10,6 +10,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import dashboards
 import promql
 import pytest
 from textfile_server import NOW, Server, certificate
@@ -245,8 +246,8 @@ def test_the_last_highstate(server):
     assert found["k8s_highstate_unfinished_timestamp_seconds",] == 7
 
 
-def test_all_that_the_rules_use_is_made(server, serve, plain, tmp_path):
-    """Everything on at once; alerts on a metric that nobody makes would be silent."""
+def test_all_that_rules_and_dashboards_use_is_made(server, serve, plain, tmp_path):
+    """Everything on at once; an alert on a metric that nobody makes would be silent, a panel empty."""
     (server.files / "one.crt").write_bytes(certificate("one", 90)[0])
     authority = certificate("authority", 100)
     api = serve(*certificate("localhost", 1, authority)[:2], tmp_path, json.dumps(NODE).encode())
@@ -266,7 +267,7 @@ def test_all_that_the_rules_use_is_made(server, serve, plain, tmp_path):
     )
     found, said = server.run()
     assert said == ""
-    wanted = {name for name in promql.used() if name.startswith("k8s_")}
+    wanted = {name for name in promql.used() | dashboards.used() if name.startswith("k8s_")}
     assert wanted - {name for name, *_ in found} == set()
 
 
