@@ -30,6 +30,7 @@ def page(found: Inventory, problems: Sequence[str], taken: datetime, master: str
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code"] = _code
     style, script = (_HERE.joinpath(f"inventory.{kind}").read_text("utf-8") for kind in ("css", "js"))
     return environment.get_template("inventory.html.jinja").render(
         rows=found.rows,
@@ -45,6 +46,13 @@ def page(found: Inventory, problems: Sequence[str], taken: datetime, master: str
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704
     )
+
+
+def _code(text: str) -> Markup:
+    """Return a text, escaped, with what stands between backticks set as code."""
+    parts: list[str] = text.split("`")
+    parts[1::2] = [Markup("<code>{}</code>").format(one) for one in parts[1::2]]
+    return Markup("").join(parts)
 
 
 def _digest(text: str) -> str:

@@ -1,61 +1,43 @@
 """The page of the inventory: what is in it, what is kept out of it, and how a browser takes it."""
 
-import json
-import re
-import resource
-import shutil
-import subprocess
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
+from browser import CHROMIUM, Browser
 from fleet_of_many import many
 
-from k8s_lifecycle.page.inventory import page
+from k8s_lifecycle.page.inventory import _code, page
 
 TAKEN = datetime(2027, 1, 15, 8, tzinfo=UTC)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# What a person does, done by a script that tells what it saw.
-ACT = """
-<script>
-addEventListener("load", () => requestAnimationFrame(() => setTimeout(() => {
-  const seen = {};
-  const visible = () => [...document.querySelectorAll("#table tbody tr")].filter((row) => !row.hidden);
-  const names = () => visible().map((row) => row.cells[0].dataset.sort);
-  const press = (key, target) => target.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
-  const query = document.querySelector("#query");
-  seen.all = visible().length;
-  seen.first = names()[0];
-  press("/", document.body);
-  seen.focused = document.activeElement.id;
-  query.value = "dc1-prod-w-7 GENERAL";
-  query.dispatchEvent(new Event("input", {bubbles: true}));
-  seen.found = names();
-  seen.count = document.querySelector("#count").value;
-  query.value = "no such thing";
-  query.dispatchEvent(new Event("input", {bubbles: true}));
-  seen.nothing = !document.querySelector("#nothing").hidden;
-  query.value = "";
-  const severity = document.querySelector("[data-filter=severity]");
-  severity.value = "critical";
-  severity.dispatchEvent(new Event("input", {bubbles: true}));
-  seen.critical = visible().length;
-  severity.value = "*";
-  severity.dispatchEvent(new Event("input", {bubbles: true}));
-  const head = document.querySelector("#table thead th");
-  head.firstElementChild.click();
-  seen.up = names().slice(0, 2);
-  head.firstElementChild.click();
-  seen.sorted = head.getAttribute("aria-sort");
-  seen.down = names()[0];
-  document.querySelector("[data-choose=cluster]").click();
-  seen.chosen = new Set(visible().map((row) => row.dataset.cluster)).size;
-  const told = document.createElement("pre");
-  told.id = "told";
-  told.textContent = JSON.stringify(seen);
-  document.body.append(told);
-})));
-</script>
+# What there is to see, in the order in which it stands there.
+NAMES = """
+[...document.querySelectorAll("#table tbody tr:not([hidden])")].map((row) => row.cells[0].dataset.sort)
+"""
+COUNT = 'document.querySelector("#count").value'
+FOCUSED = "document.activeElement.id || document.activeElement.textContent"
+CHOOSE = """
+(() => {
+  const filter = document.querySelector("[data-filter=severity]");
+  filter.value = "%s";
+  filter.dispatchEvent(new Event("input", {bubbles: true}));
+})()
+"""
+# How well each colour of text can be told from what is behind it: https://www.w3.org/TR/WCAG22/#contrast-minimum
+CONTRASTS = """
+(() => {
+  const probe = document.body.appendChild(document.createElement("p"));
+  const light = (name) => {
+    probe.style.color = `var(--${name})`;
+    const linear = (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    const [red, green, blue] = getComputedStyle(probe).color.match(/\\d+/g).map((part) => linear(part / 255));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
+  };
+  const back = light("back");
+  const ratio = (name) => Math.max(light(name), back) / Math.min(light(name), back);
+  const names = ["strong", "text", "dim", "critical", "warning", "accent"];
+  return Object.fromEntries(names.map((name) => [name, ratio(name)]));
+})()
 """
 
 
@@ -111,66 +93,80 @@ def test_what_files_and_servers_say_is_text(html):
     assert "<wrong>" not in html
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: nobody has looked at the page")
-def test_a_browser_shows_a_thousand_servers_and_finds_and_sorts_them(html, tmp_path):
-    policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
-    there = tmp_path / "inventory.html"
-    # The script of this test is not the page's own, which its policy would keep out.
-    there.write_text(policy.sub("", html).replace("</body>", f"{ACT}</body>"))
-    seen = looked_at(there, tmp_path)
-    assert seen["all"] == 1002
-    assert seen["focused"] == "query"
-    assert sorted(seen["found"]) == ["dc1-prod-w-7", *(f"dc1-prod-w-7{digit}" for digit in range(10))]
-    assert seen["count"] == "11 of 1002 servers"
-    assert seen["nothing"]
-    assert 0 < seen["critical"] < 50
-    assert seen["up"] == ["dc1-prod-cp-1", "dc1-prod-cp-2"]
-    assert (seen["sorted"], seen["down"]) == ("descending", "web-1")
-    assert seen["chosen"] == 1
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: nobody has looked at the page")
+    found = Browser(tmp_path_factory.mktemp("browser"))
+    yield found
+    found.close()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: nobody has looked at the page")
-def test_a_browser_runs_the_script_of_the_page_under_its_policy(html, tmp_path):
-    there = tmp_path / "inventory.html"
-    there.write_text(html.replace("</body>", "<script>document.title = 'broken in'</script></body>"))
-    dumped = dump(there, tmp_path)
-    assert "broken in" not in dumped.partition("</title>")[0]
-    assert "1002 servers" in dumped
+@pytest.fixture(scope="module")
+def there(html, tmp_path_factory):
+    """The page in a file, with a script that is not its own."""
+    path = tmp_path_factory.mktemp("page") / "inventory.html"
+    path.write_text(html.replace("</body>", "<script>document.title = 'broken in'</script></body>"))
+    return path
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: nobody has looked at the page")
-def test_a_browser_takes_less_than_two_seconds_for_it(html, tmp_path):
-    there = tmp_path / "inventory.html"
-    there.write_text(html)
-    # In seconds of a processor: what the clock says depends on what else the machine does.
-    shown, nothing = (working(url, tmp_path) for url in (there.as_uri(), "about:blank"))
-    assert shown - nothing < 2
+def test_commands_are_set_as_code_and_are_text_too():
+    assert _code("`salt '<w>' x`; or <b>") == "<code>salt &#39;&lt;w&gt;&#39; x</code>; or &lt;b&gt;"
 
 
-def working(url, tmp_path):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    browse(tmp_path, f"--screenshot={tmp_path}/seen.png", "--window-size=1680,1050", url)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def test_its_own_script_runs_under_its_policy_and_no_other(browser, there):
+    browser.open(there)
+    assert browser.evaluate("document.title").startswith("Inventory of")
+    browser.press("/")
+    assert browser.evaluate(FOCUSED) == "query"
 
 
-def looked_at(there, tmp_path):
-    told = re.search(r'<pre id="told">(.*?)</pre>', dump(there, tmp_path), re.DOTALL)
-    assert told, "the script of this test did not come to its end"
-    return json.loads(told.group(1))
+def test_a_keyboard_is_enough_to_search_sort_and_read(browser, there):
+    browser.open(there)
+    assert len(browser.evaluate(NAMES)) == 1002
+    browser.press("/")
+    browser.write("dc1-prod-w-7 GENERAL")
+    found = browser.evaluate(NAMES)
+    assert sorted(found) == ["dc1-prod-w-7", *(f"dc1-prod-w-7{digit}" for digit in range(10))]
+    assert browser.evaluate(COUNT) == "11 of 1002 servers"
+    browser.write(" no such thing")
+    assert browser.evaluate('!document.querySelector("#nothing").hidden')
+    browser.press("Escape")
+    assert browser.evaluate(COUNT) == "1002 servers"
+    browser.press("Tab", times=7)  # past five filters and the button that resets them
+    assert browser.evaluate(FOCUSED) == "Server"
+    browser.press("Enter")
+    assert browser.evaluate(NAMES)[:2] == ["dc1-prod-cp-1", "dc1-prod-cp-2"]
+    browser.press("Enter")
+    assert browser.evaluate(NAMES)[0] == "web-1"
+    assert browser.evaluate('document.querySelector("#table thead th").ariaSort') == "descending"
+    assert browser.evaluate('getComputedStyle(document.activeElement, "::after").content') == '" ↓"'
+    browser.press("Tab", times=11)  # past the other heads, to what is wrong with the first server
+    browser.press("Enter")
+    opened = browser.evaluate('document.querySelector("#table details[open] .remedy").textContent')
+    assert opened == "look at its salt-minion's log"
 
 
-def dump(there, tmp_path):
-    return browse(tmp_path, "--virtual-time-budget=10000", "--dump-dom", there.as_uri())
+def test_filters_and_links_narrow_it(browser, there):
+    browser.open(there)
+    browser.evaluate(CHOOSE % "critical")
+    assert 0 < len(browser.evaluate(NAMES)) < 50
+    browser.evaluate('document.querySelector("[data-choose=cluster]").click()')
+    chosen = browser.evaluate(NAMES)
+    assert len(chosen) == 251
+    assert {name.partition("-cp-")[0].partition("-w-")[0] for name in chosen} == {"dc1-prod"}
 
 
-def browse(tmp_path, *options):
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
-    done = subprocess.run(
-        [*command, *options],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return done.stdout
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_read_by_day_and_by_night(browser, there, scheme):
+    preferred = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.command("Emulation.setEmulatedMedia", features=preferred)
+    browser.open(there)
+    behind = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (behind == "rgb(255, 255, 255)") == (scheme == "light")
+    assert {name: ratio for name, ratio in browser.evaluate(CONTRASTS).items() if ratio < 4.5} == {}
+
+
+def test_a_thousand_servers_are_shown_within_two_seconds(browser, there):
+    """By the clock; the best of three, since other tests run beside it."""
+    assert min(browser.open(there) for _ in range(3)) < 2000
