@@ -111,10 +111,14 @@ def facts(endpoint_address: str | None = None) -> dict[str, Any]:
     }
 
 
-def inventory() -> dict[str, Any]:
+def inventory(spec: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return what an inventory has of this server, cluster member or not. Changes nothing.
 
     Each part is read for itself; where one cannot be, it is None, and ``errors`` says why.
+
+    spec
+        The spec of its cluster, a mapping as in the pillar. Default: that in the pillar, which is as old as
+        its last refresh.
 
     Returns a mapping:
 
@@ -139,6 +143,9 @@ def inventory() -> dict[str, Any]:
         (seconds since the epoch), states, failures (counts), failed (the ids of the first that did),
         unfinished (when a later one began that has not ended); and running (whether a state run goes on now).
         None where none was noted.
+    differences
+        Where a node differs from its spec: ``spec``, what ``k8s_server.drift`` returns, and ``system``, a
+        line for each setting of the kernel and for swap. None where the server is no node.
     api
         On a control plane server what ``k8s_api.overview`` returns; None elsewhere.
     errors
@@ -150,8 +157,15 @@ def inventory() -> dict[str, Any]:
 
         salt web-7 k8s_server.inventory
     """
-    spec = _pillar_spec()
-    found = inventories.look(__grains__, __opts__, lambda: _addresses(spec, None), _overview, _state_runs)
+    spec = spec or _pillar_spec()
+    found = inventories.look(
+        __grains__,
+        __opts__,
+        spec,
+        addresses=lambda: _addresses(spec, None),
+        overview=_overview,
+        running=_state_runs,
+    )
     grains = {name: __grains__[name] for name in _narrowing(spec) if name in __grains__}
     return {"code": code.LOADED, "id": __opts__["id"], "clock": time.time(), "grains": grains, **found}
 

@@ -81,6 +81,7 @@ def said(number, spec, role, chance, now=NOW, **changes):
             "unfinished": None,
             "running": False,
         },
+        "differences": {"spec": [], "system": []},
         "api": None,
         "errors": [],
         **changes,
@@ -167,6 +168,8 @@ def _plant(answers, silent, nodes, chance):
         answers[server]["services"]["node_exporter"] = "failed"
     for server in workers[28:40]:
         answers[server]["versions"]["containerd"] = "2.3.6-1"
+        line = "containerd.io is 2.3.6-1, the spec asks for 2.3.7-1"
+        answers[server]["differences"] = {"spec": [line], "system": []}
     for server in workers[40:43]:
         answers[server]["grains"]["environment"] = "dev"
     for listed in nodes.values():

@@ -1,4 +1,4 @@
-"""Take the inventory: one call to every server at once, and none that waits for another."""
+"""Take the inventory: one call to every server, all at once, and none that waits for another."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome
 from k8s_lifecycle.action.run import Failure
@@ -46,7 +47,9 @@ def take(survey: Survey) -> Task:
     asked = survey.clock().timestamp()
     servers = decision.asked(survey.catalogue, survey.keys, survey.choice)
     looks = {one.name: one.access for one in survey.choice.of(survey.external) if one.access}
-    calls = [Call(server, "k8s_server.inventory", {}, TIMEOUT) for server in servers]
+    specs = {name: spec.to_dict() for name, spec in survey.catalogue.specs.items()}
+    places = {server: decision.place_of(survey.catalogue, server) for server in servers}
+    calls = [_question(server, specs.get(place.cluster if place else "")) for server, place in places.items()]
     answers: list[Answer] = yield calls + [_look(access) for access in looks.values()]
     said, overviews = answers[: len(servers)], answers[len(servers) :]
     found = decision.Answers(
@@ -75,6 +78,11 @@ def write(path: Path, page: str) -> None:
         draft.unlink(missing_ok=True)
         remedy = "name a file in a directory that is there"
         raise Failure("k8s", f"writing {path}", error.strerror or str(error), remedy) from error
+
+
+def _question(server: str, spec: Mapping[str, Any] | None) -> Call:
+    """Ask a server. It is given its spec, since its pillar may be older; those of a cluster are one job."""
+    return Call(server, "k8s_server.inventory", {"spec": spec} if spec else {}, TIMEOUT)
 
 
 def _look(access: Access) -> Call:

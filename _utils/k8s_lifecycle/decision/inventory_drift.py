@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -24,7 +24,7 @@ WARNING = "warning"
 HOUR = 3600.0
 # How far a server's clock may be from the master's: an answer takes a while.
 CLOCK_SLACK = 60.0
-_ERRORS_SHOWN = 3
+_SHOWN = 3
 # A highstate that began so long ago and neither runs nor has ended was cut off.
 HIGHSTATE_TAKES = HOUR
 
@@ -116,7 +116,7 @@ def _silence(on: Subject) -> Iterator[Drift]:
 def _failed_call(on: Subject) -> Iterator[Drift]:
     if on.answered or on.silent or not on.error:
         return
-    if "is not available" in on.error:
+    if "is not available" in on.error or "Passed invalid arguments" in on.error:
         yield Drift("code", WARNING, "it has not got our modules", f"`salt {on.id} saltutil.sync_all`")
     else:
         yield Drift("call", WARNING, f"asking it failed: {on.error}", "look at its salt-minion's log")
@@ -130,7 +130,7 @@ def _code(on: Subject) -> Iterator[Drift]:
 
 def _unread(on: Subject) -> Iterator[Drift]:
     if on.place and on.about.errors:
-        what = f"could not be read: {'; '.join(on.about.errors[:_ERRORS_SHOWN])}"
+        what = f"could not be read: {_listed(on.about.errors)}"
         yield Drift("unread", WARNING, what, f"`salt {on.id} k8s_server.inventory`")
 
 
@@ -202,6 +202,8 @@ def _versions(on: Subject) -> Iterator[Drift]:
     if on.is_node and on.node and on.node.version != on.spec.kubernetes.version:
         what = f"its kubelet runs {on.node.version}, its spec says {on.spec.kubernetes.version}"
         yield Drift("version", WARNING, what, remedy)
+    if on.is_node:  # it tells of its packages itself
+        return
     wanted = {
         "kubelet": f"{on.spec.version}-{on.spec.packages.revision}",
         "containerd": on.spec.packages.containerd.version,
@@ -210,6 +212,19 @@ def _versions(on: Subject) -> Iterator[Drift]:
         if (found := on.about.versions.get(package)) and found != version:
             what = f"its package {package} is {found}, its spec says {version}"
             yield Drift("version", WARNING, what, remedy)
+
+
+def _differences(on: Subject) -> Iterator[Drift]:
+    if on.place and on.about.differences:
+        remedy = f"`salt {on.id} k8s_server.inventory`; only an operation of the runner changes a node"
+        yield Drift("spec", WARNING, _listed(on.about.differences), remedy)
+    if on.place and on.about.system:
+        yield Drift("system", WARNING, _listed(on.about.system), f"`salt {on.id} state.highstate`")
+
+
+def _listed(lines: Sequence[str]) -> str:
+    more = f"; … {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return "; ".join(lines[:_SHOWN]) + more
 
 
 def _services(on: Subject) -> Iterator[Drift]:
@@ -300,6 +315,7 @@ RULES: tuple[Callable[[Subject], Iterator[Drift]], ...] = (
     _membership,
     _node,
     _versions,
+    _differences,
     _services,
     _consul,
     _certificates,

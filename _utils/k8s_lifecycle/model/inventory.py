@@ -125,7 +125,10 @@ class Overview:
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of one server. Empty is what is not known."""
+    """What is known of one server. Empty is what is not known.
+
+    differences, system: where a node itself says that it differs from its spec.
+    """
 
     code: str = ""
     clock: float | None = None
@@ -141,6 +144,8 @@ class Description:
     consul: str = ""
     consul_detail: str = ""
     highstate: Highstate | None = None
+    differences: tuple[str, ...] = ()
+    system: tuple[str, ...] = ()
     overview: Overview | None = None
     errors: tuple[str, ...] = ()
 
@@ -148,7 +153,7 @@ class Description:
     def read(cls, said: Any) -> Description:
         """Return what `k8s_server.inventory` tells."""
         told = untrusted.mapping(said)
-        consul = untrusted.mapping(told.get("consul"))
+        consul, differences = (untrusted.mapping(told.get(name)) for name in ("consul", "differences"))
         found = (_certificate(untrusted.mapping(one)) for one in untrusted.items(told.get("certificates")))
         return cls(
             code=untrusted.text(told.get("code")),
@@ -165,6 +170,8 @@ class Description:
             consul=untrusted.text(consul.get("state")),
             consul_detail=untrusted.text(consul.get("detail")),
             highstate=Highstate.read(told.get("highstate")),
+            differences=untrusted.texts(differences.get("spec")),
+            system=untrusted.texts(differences.get("system")),
             overview=Overview.read(told["api"]) if told.get("api") else None,
             errors=untrusted.texts(told.get("errors")),
         )

@@ -10,7 +10,7 @@ import yaml
 from k8s_lifecycle.model import endpoint as endpoints
 from k8s_lifecycle.model.leaves import differ, leaves
 from k8s_lifecycle.model.settings import Spec
-from k8s_lifecycle.server import containerd, endpoint, kubelet, packages
+from k8s_lifecycle.server import containerd, endpoint, kernel, kubelet, packages, swap
 from k8s_lifecycle.server.packages import Installed
 
 ROOT = Path("/")
@@ -51,6 +51,21 @@ def drift(spec: Spec, role: str, pool: str | None, node: Node) -> list[str]:
         *_containerd(spec, pool, node),
         *(_endpoint(spec, node) if endpoints.is_managed(spec, role) else ()),
     ]
+
+
+def system(spec: Spec, pool: str | None, root: Path = ROOT) -> list[str]:
+    """Return each difference of the kernel and swap, which highstate mends on a node, too."""
+    found = kernel.differences(spec.kernel_modules, kernel.settings(spec), root)
+    lines = [
+        f"{name} is not as highstate lays it out"
+        if name.startswith("/")
+        else f"{name} is {change['old'] or 'not there'}, the spec asks for {change['new']}"
+        for name, change in found.items()
+    ]
+    if kubelet.wanted(spec, pool).get("failSwapOn") is not False:
+        lines += [f"swap is on: {device}" for device in swap.active(root / "proc/swaps")]
+        lines += [f"/etc/fstab turns swap on: {line}" for line in swap.at_boot(root / "etc/fstab")]
+    return lines
 
 
 def _packages(spec: Spec, node: Node) -> Iterator[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from k8s_lifecycle.model import spec as specs
 from k8s_lifecycle.model.description import described
 from k8s_lifecycle.server import (
     certificates,
     consul_agent,
     disks,
+    drift,
     highstate,
     kubernetes_files,
     observation,
@@ -27,14 +29,16 @@ _SHOWN = ("name", "where", "begins", "expires", "authority", "whole", "error")
 def look(
     grains: Mapping[str, Any],
     opts: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    *,
     addresses: Callable[[], list[str]],
     overview: Callable[[], dict[str, Any]],
     running: Callable[[], bool],
 ) -> dict[str, Any]:
     """Return what there is, as plain data; of a part that cannot be read None, and the reason in `errors`.
 
-    addresses: the server's own. overview: of its cluster, for a control plane server. running: whether a
-    state run goes on.
+    spec: that of its cluster, empty without one. addresses: the server's own. overview: of its cluster, for a
+    control plane server. running: whether a state run goes on.
     """
     errors: list[str] = []
 
@@ -62,6 +66,7 @@ def look(
         "certificates": part("certificates", _certificates),
         "consul": part("consul", consul_agent.health),
         "highstate": part("highstate", lambda: _highstate(opts, running)),
+        "differences": part("differences", lambda: _differences(spec, opts["id"]) if spec else None),
         "api": part("API", lambda: overview() if kubernetes_files.look()["admin_conf"] else None),
         "errors": errors,
     }
@@ -73,6 +78,18 @@ def _services() -> dict[str, str]:
     installed = (found[name] for name in EXPORTERS if found[name] != services.NOT_INSTALLED)
     agent = next(installed, services.NOT_INSTALLED)
     return {**{name: found[name] for name in SERVICES}, "node_exporter": agent}
+
+
+def _differences(spec: Mapping[str, Any], server: str) -> dict[str, list[str]] | None:
+    """Return where a node differs from its spec; None where the server is none, or has no place in it."""
+    cluster = specs.from_dict(spec)
+    role, pool = cluster.role_of(server), cluster.pool_of(server)
+    if role is None or kubernetes_files.bare(kubernetes_files.look()):
+        return None
+    return {
+        "spec": drift.drift(cluster, role, pool, drift.look(cluster)),
+        "system": drift.system(cluster, pool),
+    }
 
 
 def _highstate(opts: Mapping[str, Any], running: Callable[[], bool]) -> dict[str, Any] | None:

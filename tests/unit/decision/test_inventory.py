@@ -257,10 +257,17 @@ class TestVersions:
         assert site.drift() == [("version", WARNING, "its kubelet runs 1.36.3, its spec says 1.37.2")]
 
     @pytest.mark.parametrize(("package", "wanted"), [("kubelet", "1.37.2-1.1"), ("containerd", "2.3.7-1")])
-    def test_another_package(self, site, package, wanted):
+    def test_another_package_on_a_server_that_is_no_node_yet(self, site, package, wanted):
+        del site.nodes[WORKER]
         site.worker["versions"][package] = "0.1-1"
+        what = f"its package {package} is 0.1-1, its spec says {wanted}"
+        assert ("version", WARNING, what) in site.drift()
+
+    def test_what_a_node_says_that_is_not_as_its_spec_has_it(self, site):
+        site.worker["differences"] = {"spec": ["a", "b", "c", "d", "e"], "system": ["swap is on: /dev/sdb"]}
         assert site.drift() == [
-            ("version", WARNING, f"its package {package} is 0.1-1, its spec says {wanted}")
+            ("spec", WARNING, "a; b; c; … 2 more"),
+            ("system", WARNING, "swap is on: /dev/sdb"),
         ]
 
     def test_another_version_of_the_cluster(self, site):

@@ -237,6 +237,25 @@ class TestKernel:
         with pytest.raises(RuntimeError, match=r"no setting net\.nope"):
             kernel.apply((), {"net.nope": "1"}, root)
 
+    def test_what_differs_is_told_with_swap(self, root):
+        wanted = spec(kernel_modules=["overlay", "vxlan"])
+        kernel.apply(["overlay"], kernel.settings(wanted), root)
+        (root / "sys/module/vxlan").mkdir()
+        assert drift.system(wanted, None, root) == [
+            "/etc/modules-load.d/k8s.conf is not as highstate lays it out"
+        ]
+        kernel.apply(["overlay", "vxlan"], kernel.settings(wanted), root)
+        assert drift.system(wanted, None, root) == []
+        (root / "proc/sys/net/ipv4/ip_forward").write_text("0\n")
+        (root / "proc/swaps").write_text("Filename Type\n/dev/sdb partition\n")
+        (root / "etc/fstab").write_text("/dev/sdb none swap sw 0 0\n")
+        assert drift.system(wanted, None, root) == [
+            "net.ipv4.ip_forward is 0, the spec asks for 1",
+            "swap is on: /dev/sdb",
+            "/etc/fstab turns swap on: /dev/sdb none swap sw 0 0",
+        ]
+        assert len(drift.system(spec(kubelet={"failSwapOn": False}), None, root)) == 2
+
 
 class TestServices:
     def differences(self, monkeypatch, tmp_path, shown):

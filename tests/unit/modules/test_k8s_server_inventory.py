@@ -227,7 +227,9 @@ class TestLook:
     @pytest.fixture
     def look(self, tmp_path):
         def looked(addresses=lambda: ["10.0.0.1"]):
-            return inventory.look(GRAINS, {"root_dir": str(tmp_path)}, addresses, dict, lambda: True)
+            opts = {"root_dir": str(tmp_path), "id": "web-1"}
+            others = {"addresses": addresses, "overview": dict, "running": lambda: True}
+            return inventory.look(GRAINS, opts, {}, **others)
 
         return looked
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from k8s_lifecycle.model import endpoint
@@ -61,7 +62,7 @@ def facts(world: World, here: Server, endpoint_address: str | None = None) -> St
     }
 
 
-def inventory(world: World, here: Server) -> Steps:
+def inventory(world: World, here: Server, spec: Mapping[str, Any] | None = None) -> Steps:
     """What an inventory has of the server; what the simulation does not have is left out."""
     yield world.seconds(0.3)
     if here.code is None:
