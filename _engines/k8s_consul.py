@@ -1,4 +1,4 @@
-"""Give Consul's agents their credentials when they ask, and forget servers whose key was deleted.
+"""Give servers what they ask for, and forget in Consul those whose key was deleted.
 
 Master configuration:
 
@@ -9,11 +9,14 @@ Master configuration:
     reactor:
       - k8s/consul/ask:
         - salt://k8s/reactor/consul.sls
+      - k8s/prometheus/ask:
+        - salt://k8s/reactor/consul.sls
       - salt/key:
         - salt://k8s/reactor/key.sls
 
-The reactor notes which server is meant. This engine asks the server itself, by a job, whether it waits; has a
-Consul server of its datacenter make its token and seal it; and hands the box over. What fails is tried again.
+The reactor notes which server is meant. This engine asks the server itself, by a job, whether it waits: for
+the credentials of Consul's agent, which a Consul server of its datacenter makes and seals; on a Prometheus
+server, for certificates of clusters, which a control plane of each signs. It hands over what was made.
 """
 
 from __future__ import annotations

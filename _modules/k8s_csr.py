@@ -1,13 +1,14 @@
-"""Certificate signing requests of the kubelets of this control plane server's cluster."""
+"""Certificate signing requests in this control plane server's cluster: of kubelets, and of Prometheus."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle import failures
-from k8s_lifecycle.cluster import approval, kubelets
-from k8s_lifecycle.cluster.api import Api
+from k8s_lifecycle.cluster import approval, kubelets, metrics_access
+from k8s_lifecycle.cluster.api import KUBERNETES_DIRECTORY, Api
 
 __virtualname__ = "k8s_csr"
 
@@ -49,6 +50,36 @@ def approve_serving(nodes: list[str] | None = None, timeout: float = 0) -> dict[
             more = approval.approve_serving(api)
             done = {"approved": done["approved"] + more["approved"], "refused": more["refused"]}
         return {**done, "unverified": unverified}
+
+
+def sign_prometheus(server: str, request: str) -> dict[str, str]:
+    """Sign the certificate with which a Prometheus server reads the metrics of this cluster, for 30 days.
+
+    Its user may read the metrics of the API server, kubelets and CoreDNS, and, through the proxy on control
+    planes, of etcd, controller manager and scheduler; the objects that grant this are made. Who may have one
+    is the master's to know: ``monitoring.prometheus.servers`` of the cluster's datacenter.
+    https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers
+
+    server
+        The minion id of the Prometheus server, for the audit log.
+    request
+        What ``k8s_prometheus.waiting`` returned on it: a certificate signing request, PEM.
+
+    Returns a mapping with nothing secret in it: ``certificate`` and the cluster's CA, ``authority``; PEM.
+
+    Raises an error if the request is for another user or names hosts, the cluster's signer does not sign it
+    within 30 s, or the API server on this server does not answer or refuses.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_csr.sign_prometheus dc1-mon-1 '-----BEGIN CERTIFICATE REQUEST-----...'
+    """
+    with failures.told(f"signing the certificate of Prometheus on {server}"):
+        authority = Path(KUBERNETES_DIRECTORY, "pki/ca.crt").read_text(encoding="ascii")
+        certificate = metrics_access.sign(Api.local(), server, request)
+        return {"certificate": certificate, "authority": authority}
 
 
 def unverified(nodes: list[str]) -> dict[str, str]:

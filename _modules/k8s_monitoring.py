@@ -107,3 +107,29 @@ def desired(assignment: Mapping[str, Any], cluster: Mapping[str, Any] | None = N
     """
     place = Place.from_dict(assignment)
     return monitoring.desired(place.datacenter, __opts__["id"], membership(cluster or {}))
+
+
+def metrics_proxy(
+    assignment: Mapping[str, Any], cluster: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """Return what the SLS lay out on this server for the proxy of metrics. Changes nothing.
+
+    assignment
+        The pillar ``k8s_datacenter``: name, spec, peers.
+    cluster
+        The pillar ``k8s`` of a server that is in a cluster. Default: None.
+
+    Returns a mapping: ``port``, who may ask (``user``), whom it asks (``asked``: addresses by name). None on
+    a server that is no control plane or not one yet, and where the datacenter's file has no Prometheus
+    servers, or mistakes.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_monitoring.metrics_proxy '{name: dc1, spec: {...}, peers: {}}' '{...}'
+    """
+    if "problems" in assignment:
+        return None
+    place = Place.from_dict(assignment)
+    return monitoring.metrics_proxy(place.datacenter, membership(cluster or {}))

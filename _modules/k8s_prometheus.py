@@ -1,19 +1,24 @@
-"""What a Prometheus server is to be told, and what is missing for it."""
+"""What a Prometheus server is to be told, what is missing for it, and with what it asks clusters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from k8s_lifecycle.errors import HostError
+from k8s_lifecycle.failures import told
 from k8s_lifecycle.model import secrets
 from k8s_lifecycle.model.datacenters import Place
 from k8s_lifecycle.model.spec import InvalidSpecError
 from k8s_lifecycle.server import exporters as service_exporters
-from k8s_lifecycle.server import prometheus
+from k8s_lifecycle.server import prometheus, prometheus_credentials
+
+EVENT = "k8s/prometheus/ask"
 
 __virtualname__ = "k8s_prometheus"
 __opts__: Mapping[str, Any]
 __pillar__: Mapping[str, Any]
+__salt__: Any
 
 
 def problems(assignment: Mapping[str, Any]) -> list[str]:
@@ -73,7 +78,7 @@ def desired(assignment: Mapping[str, Any]) -> dict[str, Any] | None:
     rules
         The names of the files with rules, a list.
     discovery
-        The arguments of the script that writes whom to ask, a list.
+        The text of the file for the script that writes whom to ask.
     tls, basic_auth
         Whether both answer with TLS only, and ask for a user and password.
     asks_with_tls, asks_with_password
@@ -91,7 +96,75 @@ def desired(assignment: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     if "problems" in assignment:
         return None
-    return prometheus.desired(Place.from_dict(assignment).datacenter, __opts__["id"])
+    place = Place.from_dict(assignment)
+    return prometheus.desired(place.datacenter, __opts__["id"], place.clusters)
+
+
+def ask() -> list[str]:
+    """Ask for the certificates of clusters that this server has not, or that expire within 20 days.
+
+    It sends the event ``k8s/prometheus/ask`` and does not wait: a control plane of each cluster signs one,
+    and the master relays it. A schedule calls this as well.
+
+    Returns the names of the clusters, a list; empty, and nothing is asked, where there is none.
+
+    Raises an error if the event cannot be sent.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-mon-1 k8s_prometheus.ask
+    """
+    with told("asking for certificates of clusters"):
+        due = prometheus_credentials.due()
+        if due and not __salt__["event.send"](EVENT):
+            raise HostError("the event that asks could not be sent: see the minion's log")
+        return due
+
+
+def waiting() -> dict[str, Any] | None:
+    """Return what this server waits to have signed. Changes nothing.
+
+    The master asks this before it acts: an event can be forged, the answer to a job cannot.
+
+    Returns the certificate signing request (``request``, PEM) and the names of the clusters that it is for
+    (``clusters``, a list); None if it waits for nothing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-mon-1 k8s_prometheus.waiting
+    """
+    with told("looking for certificates of clusters"):
+        due = prometheus_credentials.due()
+        return {"request": prometheus_credentials.request(), "clusters": due} if due else None
+
+
+def accept(cluster: str, certificate: str, authority: str) -> bool:
+    """Keep the certificate that a cluster has signed for this Prometheus server, which takes it up by itself.
+
+    cluster
+        The name of the cluster.
+    certificate
+        The one that ``k8s_csr.sign_prometheus`` returned there, PEM.
+    authority
+        The certificate of the cluster's CA, which it returned, too.
+
+    Returns True.
+
+    Raises an error if this server does not ask that cluster, or the certificate is not for its key.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-mon-1 k8s_prometheus.accept dc1-prod '-----BEGIN...' '-----BEGIN...'
+    """
+    with told(f"accepting the certificate of {cluster}"):
+        prometheus_credentials.accept(cluster, certificate, authority)
+        return True
 
 
 def exporters(assignment: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

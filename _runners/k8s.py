@@ -337,7 +337,9 @@ def ask_join(server: str) -> bool:
 
 def ask_consul(server: str) -> bool:
     """
-    Note a server whose agent of Consul asks, or whose key was deleted. It is called by reactor/consul.sls.
+    Note a server that asks for credentials, of Consul's agent or for Prometheus, or whose key was deleted.
+
+    It is called by reactor/consul.sls and reactor/key.sls.
 
     server
         The minion id in the event. It may be forged: the engine ``k8s_consul`` looks for itself.

@@ -8,10 +8,12 @@ from typing import Any
 
 from salt.exceptions import CommandExecutionError
 
+from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import spec as specs
 from k8s_lifecycle.model.certificates import Certificate, Pki, is_due
 from k8s_lifecycle.model.facts import Member
 from k8s_lifecycle.model.quorum import Act, prove
+from k8s_lifecycle.server import metrics_proxy
 
 __virtualname__ = "k8s_pki"
 __opts__: dict[str, Any]
@@ -60,6 +62,35 @@ def leaf_certificates_valid(name: str, assignment: Mapping[str, Any]) -> dict[st
         return _result(name, False, str(error))
     after = Pki.read(__salt__["k8s_pki.report"]())
     return _result(name, good, f"{told}: {said}", _changes(due, list(after.leaves)))
+
+
+def metrics_proxy_certificate(name: str) -> dict[str, Any]:
+    """Ensure that the proxy of metrics on this control plane server has a certificate of the cluster's CA.
+
+    It is valid for 90 days and made anew when 30 are left. It is none of kubeadm's: ``k8s.rotate_certs`` does
+    not touch it. It fails where the CA's key is elsewhere and the site has put none there.
+
+    name
+        Anything; shown in the output.
+
+    ``changes`` holds ``certificate`` (old: why the one there is not good, new: ``made``).
+
+    .. code-block:: yaml
+
+        k8s-metrics-proxy-certificate:
+          k8s_pki.metrics_proxy_certificate
+    """
+    if not (wrong := metrics_proxy.wrong()):
+        return _result(name, True, f"{metrics_proxy.CERTIFICATE} is good")
+    changes = {"certificate": {"old": wrong, "new": "made"}}
+    if __opts__["test"]:
+        return _result(name, None, "it would be made", changes)
+    try:
+        metrics_proxy.make()
+    except (HostError, OSError, ValueError) as error:
+        return _result(name, False, str(error))
+    wrong = metrics_proxy.wrong()
+    return _result(name, not wrong, f"still {wrong}" if wrong else "it was made", changes)
 
 
 def _told(pki: Pki, due: list[Certificate]) -> str:

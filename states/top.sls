@@ -26,6 +26,7 @@ base:
     - match: pillar
     - k8s.prometheus
     - k8s.exporters
+    - k8s.metrics_proxy
   'k8s:*':
     - match: pillar
     - k8s.server

@@ -7,6 +7,8 @@ from pathlib import Path
 import yaml
 
 RULES = Path(__file__).parents[1] / "states/k8s/files/prometheus"
+# What metrics begin with that clusters show.
+CLUSTERS = ("apiserver_", "coredns_", "etcd_")
 _STRINGS = r'"(?:\\.|[^"\\])*"'
 _MATCHERS, _RANGES = r"\{[^}]*\}", r"\[[^\]]*\]"
 _LABELS = r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)"

@@ -116,18 +116,56 @@ k8s-prometheus-rules-{{ name }}:
 {%- endfor %}
 {%- if want['discovery'] %}
 
+# With what it asks the clusters of the datacenter. The group of the directory is that of its files.
+k8s-prometheus-clusters:
+  file.directory:
+    - name: /etc/prometheus/k8s/clusters
+    - group: prometheus
+    - mode: '2750'
+    - require:
+      - file: k8s-prometheus-directory
+
+k8s-prometheus-credentials:
+  k8s_prometheus.credentials:
+    - assignment: {{ datacenter | json }}
+    - require:
+      - file: k8s-prometheus-clusters
+    - require_in:
+      - file: k8s-prometheus-configuration
+
+# A cluster may come later, and certificates are renewed. A process of its own, so that it is never older than the
+# code on disk.
+k8s-prometheus-asks:
+  schedule.present:
+    - name: k8s_prometheus
+    - function: cmd.run
+    - job_args:
+      - >-
+        salt-call --config-dir={{ opts['conf_file'].rpartition('/')[0] }} --out=quiet --log-level=error
+        k8s_prometheus.ask
+    - seconds: 600
+    - splay: 120
+    - run_on_start: False
+    - return_job: False
+    - maxrunning: 1
+    - require:
+      - k8s_prometheus: k8s-prometheus-credentials
+
 k8s-targets:
   file.managed:
     - name: /usr/local/lib/k8s-targets
     - source: salt://k8s/files/k8s_targets.py
+
+k8s-targets-configuration:
+  file.managed:
+    - name: /etc/k8s-targets.json
+    - contents: {{ want['discovery'] | json }}
 
 k8s-targets-service:
   file.managed:
     - name: /etc/systemd/system/k8s-targets.service
     - source: salt://k8s/files/k8s-targets.service.jinja
     - template: jinja
-    - context:
-        arguments: {{ want['discovery'] | json }}
 
 k8s-targets-schedule:
   file.managed:
@@ -142,6 +180,7 @@ k8s-targets-timer:
       - /etc/systemd/system/k8s-targets.service
     - require:
       - file: k8s-targets
+      - file: k8s-targets-configuration
       - file: k8s-targets-service
       - file: k8s-targets-schedule
 {%- endif %}

@@ -201,8 +201,9 @@ class Monitored:
 
     def discover(self) -> bool:
         """What the timer does; whether all jobs have somebody to ask."""
-        command = [sys.executable, "-I", FILES / "k8s_targets.py", *map(self.moved, prometheus.discovery())]
-        subprocess.run(command, check=True)
+        configuration = self.folder / "targets.json"
+        configuration.write_text(self.moved(prometheus.discovery(self.datacenter, ())))
+        subprocess.run([sys.executable, "-I", FILES / "k8s_targets.py", configuration], check=True)
         files = (self.folder / "targets" / f"{job}.json" for job in ("node", "prometheus", "alertmanager"))
         return all(json.loads(file.read_text()) for file in files)
 
@@ -337,8 +338,9 @@ def test_all_that_rules_and_dashboards_use_of_others_is_there(monitored: Monitor
     """node_exporter has its default collectors. Of others, other tests tell."""
     collectors = self_told(monitored)
     assert collectors == {*datacenter.COLLECTORS, "textfile"}
+    others = ("k8s_", "redis_", "mysql_", *promql.CLUSTERS)
     used = promql.used() | {name for name in dashboards.used() if ":" not in name}
-    wanted = {name for name in used if not name.startswith(("k8s_", "redis_", "mysql_"))}
+    wanted = {name for name in used if not name.startswith(others)}
 
     def missing() -> set[str]:
         return wanted - set(monitored.ask("prometheus", "/api/v1/label/__name__/values")["data"])

@@ -1,13 +1,16 @@
-"""Consul's agents: give those their credentials that ask for them, and forget servers that are gone."""
+"""What servers ask for: the credentials of Consul's agent, and for Prometheus certificates of clusters.
+
+Servers that are gone are forgotten in Consul.
+"""
 
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection
 
+from k8s_lifecycle.action import metrics_access
 from k8s_lifecycle.action.fleet import Answer, Call
+from k8s_lifecycle.action.metrics_access import TIMEOUT, through_any
 from k8s_lifecycle.action.scheduler import AllOf, Task
 from k8s_lifecycle.decision import gossip as decision
 from k8s_lifecycle.model.consul import Membership, service_names
@@ -16,7 +19,6 @@ from k8s_lifecycle.model.spec import Catalogue
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 45.0
 WINDOW = 20
 _STEPS = 4  # three, and the look that finds nothing left
 
@@ -32,14 +34,14 @@ def serve(
     here = [server for server in asked if server in known]
     gone = [server for server in asked if server not in known]
     tasks: list[Callable[[], Task]] = [
-        *(lambda server=server: _admit(datacenters, clusters, server) for server in here),
+        *(lambda server=server: _served(datacenters, clusters, server) for server in here),
         *(lambda server=server: _forgotten(datacenters, server) for server in gone),
     ]
     outcomes = yield AllOf(tasks, WINDOW)
     again = []
     for server, outcome in zip([*here, *gone], outcomes, strict=True):
         if isinstance(outcome, Exception):
-            log.error("Consul on %s: %s", server, outcome)
+            log.error("%s: %s", server, outcome)
         elif outcome:
             log.warning("Consul on %s: %s; it is tried again", server, outcome)
             again.append(server)
@@ -54,7 +56,7 @@ def forget(datacenters: Datacenters, server: str) -> Task:
         if datacenter.consul is None:
             continue
         arguments = {"server": server, "datacenter": name}
-        answer = yield from _through_consul_server(datacenter.consul.servers, "k8s_consul.forget", arguments)
+        answer = yield from through_any(datacenter.consul.servers, "k8s_consul.forget", arguments)
         if answer.ok:
             found[name] = answer.value
         else:
@@ -80,7 +82,7 @@ def rotate_gossip_key(datacenters: Datacenters) -> Task:
         for name, datacenter in datacenters.usable.items():
             if datacenter.consul:
                 arguments = {"step": step, "datacenter": name}
-                answer = yield from _through_consul_server(
+                answer = yield from through_any(
                     datacenter.consul.servers, "k8s_consul.change_gossip_key", arguments
                 )
                 if not answer.ok:
@@ -98,6 +100,13 @@ def _look_at_gossip(datacenters: Datacenters) -> Task:
     answers: list[Answer] = yield calls
     looks = {answer.server: answer.value for answer in answers if answer.ok}
     return looks, {answer.server: answer.error for answer in answers if not answer.ok}
+
+
+def _served(datacenters: Datacenters, clusters: Catalogue, server: str) -> Task:
+    """Give a server what it waits for; return why the agent of Consul has to be served again."""
+    failed = yield from _admit(datacenters, clusters, server)
+    yield from metrics_access.relay(datacenters, clusters, server)
+    return failed
 
 
 def _admit(datacenters: Datacenters, clusters: Catalogue, server: str) -> Task:
@@ -133,17 +142,7 @@ def _mint(place: Place, membership: Membership | None, server: str, public: str)
         "public": public,
     }
     servers = datacenter.consul.servers if datacenter.consul else {}
-    answer = yield from _through_consul_server(servers, "k8s_consul.mint", arguments)
-    return answer
-
-
-def _through_consul_server(servers: Collection[str], function: str, arguments: Mapping[str, Any]) -> Task:
-    """Call a function on a Consul server, on the next one where one cannot; none is special."""
-    answer: Answer | None = None
-    for server in random.sample(sorted(servers), len(servers)):
-        answer = yield Call(server, function, arguments, TIMEOUT)
-        if answer.ok:
-            break
+    answer = yield from through_any(servers, "k8s_consul.mint", arguments)
     return answer
 
 

@@ -1,4 +1,4 @@
-"""Which certificate signing requests of kubelets are in order: pure decisions over the API's objects.
+"""Which certificate signing requests are in order: pure decisions over the API's objects.
 
 https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers
 """
@@ -17,6 +17,7 @@ SERVING = "kubernetes.io/kubelet-serving"
 
 _NODES = "system:nodes"
 _NODE = "system:node:"
+_NODES_GROUP = x509.NameAttribute(NameOID.ORGANIZATION_NAME, _NODES)
 _OPTIONAL_USAGE = "key encipherment"  # that of RSA keys
 
 Csr = Mapping[str, Any]
@@ -46,7 +47,7 @@ def objections_to_client(csr: Csr, token_id: str, node: str) -> list[str]:
     return [
         *_wrong_signer(csr, CLIENT),
         *([] if comes_by(csr, token_id) else [f"it comes from {csr['spec']['username']}"]),
-        *_wrong_subject(request, node),
+        *_wrong_subject(request, _of_node(node)),
         *_wrong_usages(csr, "client auth"),
         *(["it names hosts"] if _names(request) else []),
     ]
@@ -65,9 +66,20 @@ def objections_to_serving(csr: Csr, addresses: Mapping[str, Collection[str]]) ->
     return [
         *_wrong_signer(csr, SERVING),
         *([] if _NODES in csr["spec"].get("groups", ()) else [f"who sent it is not in {_NODES}"]),
-        *_wrong_subject(request, node),
+        *_wrong_subject(request, _of_node(node)),
         *_wrong_usages(csr, "server auth"),
         *_wrong_names(request, node, addresses[node]),
+    ]
+
+
+def objections_to_user(csr: Csr, user: str) -> list[str]:
+    """Return why a request is not one for a user of this name, in no group; nothing if it is."""
+    request = _parsed(csr)
+    if request is None:
+        return ["it is no valid certificate signing request"]
+    return [
+        *_wrong_subject(request, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user)])),
+        *(["it names hosts"] if _names(request) else []),
     ]
 
 
@@ -86,11 +98,14 @@ def _wrong_signer(csr: Csr, wanted: str) -> Iterator[str]:
         yield f"its signer is {found}, not {wanted}"
 
 
-def _wrong_subject(request: x509.CertificateSigningRequest, node: str) -> Iterator[str]:
-    wanted = {(NameOID.COMMON_NAME, f"{_NODE}{node}"), (NameOID.ORGANIZATION_NAME, _NODES)}
-    found = [(attribute.oid, attribute.value) for attribute in request.subject]
-    if len(found) != len(wanted) or set(found) != wanted:
-        yield f"its subject is {request.subject.rfc4514_string()}, not CN={_NODE}{node},O={_NODES}"
+def _of_node(node: str) -> x509.Name:
+    return x509.Name([_NODES_GROUP, x509.NameAttribute(NameOID.COMMON_NAME, f"{_NODE}{node}")])
+
+
+def _wrong_subject(request: x509.CertificateSigningRequest, wanted: x509.Name) -> Iterator[str]:
+    found = request.subject
+    if len(found) != len(wanted) or set(found) != set(wanted):
+        yield f"its subject is {found.rfc4514_string()}, not {wanted.rfc4514_string()}"
 
 
 def _wrong_usages(csr: Csr, wanted: str) -> Iterator[str]:

@@ -24,7 +24,8 @@ OWN_SERVICES = ("consul", NODE_EXPORTER, KUBERNETES, PROMETHEUS, ALERTMANAGER, C
 # Exporters of services by their kind: the name in Consul, and the port.
 EXPORTERS = {"redis": ("redis-exporter", 9121), "mysqld": ("mysqld-exporter", 9104)}
 KUBELET_PORT, KUBELET_HEALTH = 10250, "http://127.0.0.1:10248/healthz"
-NODE_ROLES = ("control-plane", "worker")
+CONTROL_PLANE = "control-plane"
+NODE_ROLES = (CONTROL_PLANE, "worker")
 
 # Who has no token may look up nodes and services, and nothing else: that is what DNS answers with, and what
 # other datacenters ask, whose tokens are worth nothing here.

@@ -24,6 +24,8 @@ CERTIFICATE_FILES = (
     "/etc/kubernetes/pki/etcd/*.crt",
     "/var/lib/kubelet/pki/*-current.pem",
     "/etc/consul.d/tls/*.pem",
+    "/etc/k8s-metrics-proxy/*.pem",
+    "/etc/prometheus/k8s/clusters/*.crt",
 )
 
 
@@ -117,6 +119,12 @@ class Prometheus:
         "The networks that may reach both, besides the Prometheus servers; the firewall refuses others.",
         default=(),
         derived="the Prometheus servers only",
+    )
+    proxy_port: int = setting(
+        kinds.whole(1, 65535),
+        "The port of control planes on which Prometheus, and nobody else, is shown the metrics of etcd, "
+        "controller manager and scheduler.",
+        default=10280,
     )
     remote_write: str | None = setting(
         kinds.url("https", example="https://central.example:9090/api/v1/write"),

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle.model import documents
 from k8s_lifecycle.model.claims import Claim, conflicts
+from k8s_lifecycle.model.cluster_metrics import Cluster
 from k8s_lifecycle.model.consul import EXPORTERS, OWN_SERVICES
 from k8s_lifecycle.model.datacenter import Central, Datacenter, Prometheus
 from k8s_lifecycle.model.prometheus import GOSSIP_PORT
 from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, shown
+from k8s_lifecycle.model.settings import Spec
 from k8s_lifecycle.model.spec import InvalidSpecError
 
 OLDEST_CONSUL = (1, 8, 1)  # the first with node identities
@@ -23,20 +25,27 @@ CONSUL_SERVERS = (1, 3, 5)
 
 @dataclass(frozen=True)
 class Place:
-    """The place of a server: its datacenter, and the Consul servers of all others, by datacenter."""
+    """The place of a server: its datacenter, and the Consul servers of all others, by datacenter.
+
+    clusters: those of the datacenter, for its Prometheus servers, which ask them.
+    """
 
     datacenter: Datacenter
     peers: Mapping[str, list[str]]
+    clusters: tuple[Cluster, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for the pillar; `Place.from_dict` reads it back."""
         peers = {name: list(addresses) for name, addresses in self.peers.items()}
-        return {"name": self.datacenter.name, "spec": self.datacenter.to_dict(), "peers": peers}
+        clusters = [asdict(cluster) for cluster in self.clusters]
+        more = {"clusters": clusters} if clusters else {}
+        return {"name": self.datacenter.name, "spec": self.datacenter.to_dict(), "peers": peers, **more}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Place:
         """Return the place that `to_dict` gave; raise InvalidSpecError if it is none."""
-        return cls(from_dict(data["spec"]), data["peers"])
+        clusters = (Cluster(**cluster) for cluster in data.get("clusters", ()))
+        return cls(from_dict(data["spec"]), data["peers"], tuple(clusters))
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,8 @@ class Datacenters:
     problems: list[Problem] = field(default_factory=list)
     broken: Mapping[str, Datacenter] = field(default_factory=dict)
 
-    def place(self, server: str) -> Place | None:
-        """Return the place of a server by its minion id."""
+    def place(self, server: str, specs: Iterable[Spec] = ()) -> Place | None:
+        """Return the place of a server by its minion id. specs: those of all clusters."""
         found = next((one for one in self.usable.values() if one.has(server)), None)
         if found is None:
             return None
@@ -58,12 +67,20 @@ class Datacenters:
             for name, one in self.usable.items()
             if one.consul and name != found.name
         }
-        return Place(found, peers)
+        return Place(found, peers, _asked(found, server, specs))
 
     def problems_for(self, server: str) -> list[Problem]:
         """Return what is wrong with the datacenters that name a server and cannot be used."""
         concerned = [name for name, one in self.broken.items() if one.has(server)]
         return [problem for problem in self.problems if set(concerned) & set(problem.clusters)]
+
+
+def _asked(found: Datacenter, server: str, specs: Iterable[Spec]) -> tuple[Cluster, ...]:
+    """Return the clusters that a Prometheus server asks; none for any other server."""
+    prometheus = found.monitoring.prometheus
+    if prometheus is None or server not in prometheus.servers:
+        return ()
+    return tuple(Cluster.of(spec) for spec in specs if spec.datacenter == found.name)
 
 
 def from_dict(mapping: Mapping[str, Any]) -> Datacenter:
@@ -145,6 +162,9 @@ def _prometheus(found: Datacenter, wanted: Prometheus) -> Iterator[Problem]:
         for user in [name for name, other in used.items() if other == port]:
             yield Problem(f"{path}.{key}", f"{port} is the port of {user}, too", "write another one")
         used["Prometheus"] = port
+    if wanted.proxy_port == found.monitoring.node_exporter.port:
+        wrong = f"{wanted.proxy_port} is the port of node_exporter, too"
+        yield Problem(f"{path}.proxy_port", wrong, "write another one")
 
 
 def _central(found: Datacenter, wanted: Central) -> Iterator[Problem]:

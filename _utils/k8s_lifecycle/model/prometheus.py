@@ -7,10 +7,11 @@ https://prometheus.io/docs/alerting/latest/configuration/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from k8s_lifecycle.model import consul
+from k8s_lifecycle.model import cluster_metrics, consul
+from k8s_lifecycle.model.cluster_metrics import Cluster
 from k8s_lifecycle.model.datacenter import Alertmanager, Datacenter, Prometheus
 
 CONFIG = "/etc/prometheus/k8s"
@@ -26,6 +27,7 @@ JOBS = {
     "prometheus": consul.PROMETHEUS,
     "alertmanager": consul.ALERTMANAGER,
     "central": consul.CENTRAL,
+    "kubernetes": consul.KUBERNETES,
     **{kind: name for kind, (name, _) in consul.EXPORTERS.items()},
 }
 
@@ -40,8 +42,8 @@ _FOLLOWS = (
 )
 
 
-def configuration(datacenter: Datacenter, server: str) -> dict[str, Any]:
-    """Return the configuration of Prometheus on a server."""
+def configuration(datacenter: Datacenter, server: str, clusters: Sequence[Cluster] = ()) -> dict[str, Any]:
+    """Return the configuration of Prometheus on a server, which also asks these clusters."""
     wanted, exporter = of(datacenter), datacenter.monitoring.node_exporter
     own = _asked_with(wanted.tls, wanted.basic_auth)
     sent_on = (
@@ -66,6 +68,11 @@ def configuration(datacenter: Datacenter, server: str) -> dict[str, Any]:
             _job("alertmanager", own),
             *(_job(kind, {}) for kind in consul.EXPORTERS),
             *([_job("central", _asked_with(True, True))] if datacenter.monitoring.central else []),
+            *(
+                job
+                for cluster in clusters
+                for job in cluster_metrics.jobs(cluster, TARGETS, wanted.proxy_port)
+            ),
         ],
         **sent_on,
     }

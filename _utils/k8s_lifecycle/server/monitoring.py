@@ -5,9 +5,12 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from k8s_lifecycle.model.cluster_metrics import PROXIED, USER
 from k8s_lifecycle.model.consul import (
+    CONTROL_PLANE,
     EXPORTERS,
     HTTP_PORT,
     KUBELET_HEALTH,
@@ -27,6 +30,7 @@ KEYRING = "/etc/apt/keyrings/k8s-site.asc"
 HIGHSTATE = "/var/lib/k8s-lifecycle/highstate.json"
 CONTAINERD = "/run/containerd/containerd.sock"
 KUBELET_CONFIG = "/etc/kubernetes/kubelet.conf"
+AUTHORITY = Path("/etc/kubernetes/pki/ca.crt")
 
 _AGENTS = ("prometheus-node-exporter",)
 _OF_A_NODE = ("containerd", "kubelet")
@@ -55,8 +59,19 @@ def desired(datacenter: Datacenter, server: str, membership: Membership | None) 
         "basic_auth": exporter.basic_auth,
         "textfile": json.dumps(_textfile(datacenter, server, membership), indent=2, sort_keys=True) + "\n",
         "interval": datacenter.monitoring.interval,
-        "firewall": _firewall(datacenter, server),
+        "firewall": _firewall(datacenter, server, membership),
     }
+
+
+def metrics_proxy(
+    datacenter: Datacenter, membership: Membership | None, authority: Path = AUTHORITY
+) -> dict[str, Any] | None:
+    """Return what the SLS of a control plane lay out for its proxy; None where there is to be none."""
+    prometheus = datacenter.monitoring.prometheus
+    is_control_plane = membership is not None and membership.role == CONTROL_PLANE and authority.exists()
+    if prometheus is None or not is_control_plane:
+        return None
+    return {"port": prometheus.proxy_port, "user": USER, "asked": PROXIED}
 
 
 def options(exporter: NodeExporter) -> list[str]:
@@ -81,7 +96,7 @@ def _textfile(datacenter: Datacenter, server: str, membership: Membership | None
     """Return what the metrics made here look at."""
     role = membership.role if membership else ""
     is_node = role in NODE_ROLES
-    ports = (*(_PORTS if is_node else ()), *(_CONTROL_PLANE_PORTS if role == "control-plane" else ()))
+    ports = (*(_PORTS if is_node else ()), *(_CONTROL_PLANE_PORTS if role == CONTROL_PLANE else ()))
     consul_servers = datacenter.consul.servers if datacenter.consul else {}
     agents = (*_AGENTS, *(("consul",) if datacenter.consul else ()))
     return {
@@ -97,9 +112,9 @@ def _textfile(datacenter: Datacenter, server: str, membership: Membership | None
     }
 
 
-def _firewall(datacenter: Datacenter, server: str) -> str | None:
+def _firewall(datacenter: Datacenter, server: str, membership: Membership | None) -> str | None:
     """Return a table of our own for nft, which touches nothing of others; None if it is empty."""
-    rules = list(_closed(datacenter, server))
+    rules = list(_closed(datacenter, server, membership))
     if not rules:
         return None
     return (
@@ -115,7 +130,9 @@ def _firewall(datacenter: Datacenter, server: str) -> str | None:
     )
 
 
-def _closed(datacenter: Datacenter, server: str) -> Iterator[tuple[str, int, list[str]]]:
+def _closed(
+    datacenter: Datacenter, server: str, membership: Membership | None
+) -> Iterator[tuple[str, int, list[str]]]:
     """Yield the ports of a server that only some may reach: protocol, port, their networks."""
     exporter, prometheus = datacenter.monitoring.node_exporter, datacenter.monitoring.prometheus
     central = datacenter.monitoring.central
@@ -124,6 +141,8 @@ def _closed(datacenter: Datacenter, server: str) -> Iterator[tuple[str, int, lis
         yield "tcp", exporter.port, [*exporter.allow_from, *askers]
     for kind in exporters(datacenter, server) if datacenter.consul else ():
         yield "tcp", EXPORTERS[kind][1], askers
+    if prometheus and membership and membership.role == CONTROL_PLANE:
+        yield "tcp", prometheus.proxy_port, askers
     if central and server in central.servers:
         yield "tcp", central.port, [*central.allow_from, *askers]
     if prometheus and server in prometheus.servers:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import yaml
 
+from k8s_lifecycle.model import cluster_metrics
 from k8s_lifecycle.model import prometheus as model
+from k8s_lifecycle.model.cluster_metrics import Cluster
 from k8s_lifecycle.model.consul import HTTP_PORT
 from k8s_lifecycle.model.datacenter import Central, Datacenter, Prometheus
 
@@ -14,21 +19,23 @@ CONFIGURATION = f"{model.CONFIG}/prometheus.yml"
 ALERTMANAGER = f"{model.CONFIG}/alertmanager.yml"
 WEB_CONFIG = f"{model.CONFIG}/web.yml"
 # Files of states/k8s/files/prometheus; the central one has `central`.
-RULES = ("certificates", "kubernetes", "monitoring", "salt", "server", "services")
+RULES = ("certificates", "control-plane", "kubernetes", "monitoring", "salt", "server", "services")
 DATA, ALERTMANAGER_DATA = "/var/lib/prometheus/metrics2", "/var/lib/prometheus/alertmanager"
 
 
-def desired(datacenter: Datacenter, server: str) -> dict[str, Any] | None:
+def desired(datacenter: Datacenter, server: str, clusters: Sequence[Cluster] = ()) -> dict[str, Any] | None:
     """Return what the SLS of a server lay out; None where it is no Prometheus server."""
     wanted, central = datacenter.monitoring.prometheus, datacenter.monitoring.central
     if wanted and server in wanted.servers:
-        return _of_the_datacenter(datacenter, wanted, server)
+        return _of_the_datacenter(datacenter, wanted, server, clusters)
     if central and server in central.servers:
         return _central(datacenter, central)
     return None
 
 
-def _of_the_datacenter(datacenter: Datacenter, wanted: Prometheus, server: str) -> dict[str, Any]:
+def _of_the_datacenter(
+    datacenter: Datacenter, wanted: Prometheus, server: str, clusters: Sequence[Cluster]
+) -> dict[str, Any]:
     asked, is_central_here = datacenter.monitoring.node_exporter, datacenter.monitoring.central is not None
     return {
         "options": options(wanted, wanted.tls),
@@ -36,8 +43,8 @@ def _of_the_datacenter(datacenter: Datacenter, wanted: Prometheus, server: str) 
         "data": DATA,
         "alertmanager_data": ALERTMANAGER_DATA,
         "rules": list(RULES),
-        "discovery": discovery(),
-        "configuration": _yaml(model.configuration(datacenter, server)),
+        "discovery": discovery(datacenter, clusters),
+        "configuration": _yaml(model.configuration(datacenter, server, clusters)),
         "alertmanager": _yaml(model.alertmanager(wanted.alertmanager)),
         "tls": wanted.tls,
         "basic_auth": wanted.basic_auth,
@@ -80,10 +87,21 @@ def options(wanted: Prometheus | Central, tls: bool) -> list[str]:
     ]
 
 
-def discovery() -> list[str]:
-    """Return the arguments of k8s_targets.py, which tells Prometheus whom to ask."""
-    jobs = (f"{job}={service}" for job, service in model.JOBS.items())
-    return [f"http://127.0.0.1:{HTTP_PORT}", model.TARGETS, *jobs]
+def discovery(datacenter: Datacenter, clusters: Sequence[Cluster]) -> str:
+    """Return the configuration of k8s_targets.py, which tells Prometheus whom to ask."""
+    asked = {
+        "consul": f"http://127.0.0.1:{HTTP_PORT}",
+        "directory": model.TARGETS,
+        "jobs": model.JOBS,
+        "datacenter": datacenter.name,
+        "key": cluster_metrics.KEY,
+        "dns_port": cluster_metrics.DNS_PORT,
+        "clusters": [
+            {**asdict(cluster), "certificate": cluster.certificate, "authority": cluster.authority}
+            for cluster in clusters
+        ],
+    }
+    return json.dumps(asked, indent=2, sort_keys=True) + "\n"
 
 
 def alertmanager_options(wanted: Prometheus, server: str) -> list[str]:

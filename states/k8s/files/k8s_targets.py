@@ -1,14 +1,15 @@
-"""Whom Prometheus asks, from Consul's catalogue: Debian's Prometheus cannot ask Consul itself.
+"""Whom Prometheus asks, from Consul's catalogue and clusters' APIs: Debian's Prometheus asks neither itself.
 
 A timer runs it on Prometheus servers, by Salt's own Python. It puts a file for each job into place as a
-whole, with all servers that are registered, well or not: one that is down must be missed. Where Consul does
-not answer, the files stay as they are, and their age tells Prometheus so.
+whole, with all servers that are registered and all pods of CoreDNS, well or not: one that is down must be
+missed. Where nobody answers, files stay as they are, and their age tells Prometheus so.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import ssl
 import sys
 import urllib.parse
 import urllib.request
@@ -19,9 +20,14 @@ from typing import Any
 TIMEOUT = 10.0
 # Of the service's registration, which follows from the minion id.
 PLACE = ("environment", "cluster", "role", "pool")
+PODS = "/api/v1/namespaces/kube-system/pods"
+DNS = {"labelSelector": "k8s-app=kube-dns"}
+ENDED = ("Succeeded", "Failed")
+
+Target = dict[str, Any]
 
 
-def targets(instances: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def targets(instances: Iterable[Mapping[str, Any]]) -> list[Target]:
     """Return what Prometheus reads: https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config
 
     instances: those of a service, as Consul's health API has them.
@@ -37,24 +43,73 @@ def targets(instances: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: str(one["labels"]["instance"]))
 
 
-def main(consul: str, directory: str, *jobs: str) -> int:
-    """Write the files of jobs, each given as JOB=SERVICE; return 1 if Consul does not answer, else 0."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for job, service in (word.split("=", 1) for word in jobs):
-        # Without a leader any Consul server will do: what it knew last is better than nothing.
-        url = f"{consul}/v1/health/service/{urllib.parse.quote(service)}?stale"
+def pods(found: Iterable[Mapping[str, Any]], cluster: Mapping[str, str], port: int) -> list[Target]:
+    """Return pods of a cluster, to be asked through its API server: they are in a network of their own."""
+    labels = {name: cluster[name] for name in ("environment", "datacenter")} | {"cluster": cluster["name"]}
+    return [
+        {
+            "targets": [cluster["api"]],
+            "labels": {
+                **labels,
+                "instance": pod["metadata"]["name"],
+                "node": pod["spec"].get("nodeName", ""),
+                "__metrics_path__": f"{PODS}/{pod['metadata']['name']}:{port}/proxy/metrics",
+            },
+        }
+        for pod in sorted(found, key=lambda one: str(one["metadata"]["name"]))
+        if pod.get("status", {}).get("phase") not in ENDED and "deletionTimestamp" not in pod["metadata"]
+    ]
+
+
+def registered(consul: str, service: str) -> list[Target]:
+    """Return whom Consul has for a service."""
+    # Without a leader any Consul server will do: what it knew last is better than nothing.
+    return targets(_answer(f"{consul}/v1/health/service/{urllib.parse.quote(service)}?stale"))
+
+
+def dns(cluster: Mapping[str, str], key: str, port: int) -> list[Target]:
+    """Return the pods of CoreDNS in a cluster."""
+    context = ssl.create_default_context(cafile=cluster["authority"])
+    context.load_cert_chain(cluster["certificate"], key)
+    url = f"https://{cluster['api']}{PODS}?{urllib.parse.urlencode(DNS)}"
+    return pods(_answer(url, context)["items"], cluster, port)
+
+
+def main(configuration: str) -> int:
+    """Write the files of jobs, as a configuration (JSON) says; return 1 if one does not answer, else 0."""
+    asked = json.loads(Path(configuration).read_text(encoding="utf-8"))
+    failed = 0
+    for job, service in asked["jobs"].items():
         try:
-            with direct.open(url, timeout=TIMEOUT) as answer:
-                found = targets(json.load(answer))
+            found = registered(asked["consul"], service)
         except OSError as error:
             print(f"Consul does not tell who has {service}: {error}", file=sys.stderr)
-            return 1
-        goal = Path(directory, f"{job}.json")
-        draft = goal.with_name(f".{goal.name}.new")
-        draft.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        draft.chmod(0o644)
-        draft.replace(goal)
-    return 0
+            failed = 1
+            break
+        _write(Path(asked["directory"], f"{job}.json"), found)
+    for cluster in asked["clusters"]:
+        own = {**cluster, "datacenter": asked["datacenter"]}
+        try:
+            found = dns(own, asked["key"], asked["dns_port"])
+        except OSError as error:
+            print(f"{cluster['name']} does not tell its pods of CoreDNS: {error}", file=sys.stderr)
+            failed = 1
+            continue
+        _write(Path(asked["directory"], f"coredns-{cluster['name']}.json"), found)
+    return failed
+
+
+def _answer(url: str, context: ssl.SSLContext | None = None) -> Any:
+    handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    with urllib.request.build_opener(*handlers).open(url, timeout=TIMEOUT) as answer:
+        return json.load(answer)
+
+
+def _write(goal: Path, found: list[Target]) -> None:
+    draft = goal.with_name(f".{goal.name}.new")
+    draft.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    draft.chmod(0o644)
+    draft.replace(goal)
 
 
 if __name__ == "__main__":

@@ -29,12 +29,12 @@ def jobs(told):
 
 def test_each_job_has_the_file_that_is_made_for_it():
     told = jobs(prometheus.configuration(datacenter(), "dc1-mon-1"))
-    assert set(told) == set(prometheus.JOBS) - {"central"}
+    assert set(told) == set(prometheus.JOBS) - {"central", "kubernetes"}
     for name, job in told.items():
         assert job["file_sd_configs"] == [{"files": [f"/var/lib/k8s-targets/{name}.json"]}]
-    consul, directory, *words = server_side.discovery()
-    assert (consul, directory) == ("http://127.0.0.1:8500", "/var/lib/k8s-targets")
-    assert "node=node-exporter" in words
+    asked = json.loads(server_side.discovery(datacenter(), ()))
+    assert (asked["consul"], asked["directory"]) == ("http://127.0.0.1:8500", "/var/lib/k8s-targets")
+    assert asked["jobs"]["node"] == "node-exporter"
 
 
 def test_two_are_told_apart_but_their_alerts_are_not():

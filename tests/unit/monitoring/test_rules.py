@@ -44,5 +44,5 @@ def test_metrics_are_found_in_expressions():
         ' or abs(three:max - time()) unless on (instance) label_replace(up == 0, "a", "$1", "b", "(.+)")'
     )
     assert found == {"one_total", "two", "three:max", "up"}
-    others = ("up", "node_", "prometheus_", "alertmanager_", "k8s_", "redis_", "mysql_")
+    others = ("up", "node_", "prometheus_", "alertmanager_", "k8s_", "redis_", "mysql_", *promql.CLUSTERS)
     assert [name for name in promql.used() if not name.startswith(others)] == []
