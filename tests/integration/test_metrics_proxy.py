@@ -1,24 +1,28 @@
-"""The proxy of metrics: Debian's haproxy with what the states lay out, on loopback.
+"""The proxy of metrics: Debian's haproxy and Prometheus with what the states lay out, on loopback.
 
-Behind it are plain servers in the places of etcd, controller manager and scheduler.
+Behind the proxy are plain servers in the places of etcd, controller manager and scheduler.
 """
 
 from __future__ import annotations
 
 import datetime
 import http.server
+import json
 import os
 import socket
 import ssl
 import subprocess
 import threading
-import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pytest
+import yaml
+from consul_site import wait_until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,8 +31,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from debian_binary import debian_binary
 from test_node_exporter import free_port
 
-from k8s_lifecycle.model.cluster_metrics import PROXIED, PROXY_NAME, PROXY_USER, USER
-from k8s_lifecycle.server import metrics_proxy
+from k8s_lifecycle.model import cluster_metrics
+from k8s_lifecycle.model.cluster_metrics import PROXIED, PROXY_NAME, PROXY_USER, USER, Cluster
+from k8s_lifecycle.server import metrics_proxy, prometheus_credentials
 
 TEMPLATE = Path(__file__).parents[2] / "states/k8s/files/k8s-metrics-proxy.cfg.jinja"
 # What haproxy is linked with, besides what each machine has.
@@ -44,7 +49,9 @@ class Authority:
     def __post_init__(self) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
-        builder = self._built(self.name, self.key).add_extension(x509.BasicConstraints(True, None), True)
+        builder = self.built(self.name, self.key.public_key()).add_extension(
+            x509.BasicConstraints(True, None), True
+        )
         self.certificate = builder.sign(self.key, hashes.SHA256())
         (self.folder / "pki").mkdir(parents=True)
         (self.folder / "pki/ca.crt").write_bytes(self.certificate.public_bytes(Encoding.PEM))
@@ -58,17 +65,17 @@ class Authority:
         """A certificate of this CA with its key, in one file."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = self._built(subject, key).add_extension(x509.ExtendedKeyUsage([usage]), False)
+        builder = self.built(subject, key.public_key()).add_extension(x509.ExtendedKeyUsage([usage]), False)
         path = self.folder / f"{name.replace(':', '-')}-{usage.dotted_string}.pem"
         made = builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
         path.write_bytes(made + pem(key))
         return path
 
-    def _built(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def built(self, subject: x509.Name, key: Any, days: int = 1) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name)
-        builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
-        return builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+        builder = builder.public_key(key).serial_number(x509.random_serial_number())
+        return builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=days))
 
 
 def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -153,7 +160,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
         },
     )
     try:
-        wait_for(port)
+        wait_until("haproxy to listen", lambda: listens(port))
         yield Proxied(port, authority, asked)
     finally:
         process.terminate()
@@ -162,16 +169,12 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
             one.listening.shutdown()
 
 
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert time.monotonic() < deadline, "haproxy does not listen"
-            time.sleep(0.1)
-        else:
-            return
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("name", PROXIED)
@@ -224,3 +227,52 @@ def test_nothing_else_is_passed_on(proxied: Proxied, method: str, path: str, sta
     said = proxied.get(path, proxied.authority.signed(USER), method)
     assert said.startswith(f"{status} ")
     assert {name: len(one.said) for name, one in proxied.asked.items()} == before
+
+
+def test_prometheus_takes_up_its_certificate_by_itself(proxied: Proxied, tmp_path: Path) -> None:
+    """With a stand-in it starts and is shown nothing; with the real one it is, without a reload."""
+    cluster = Cluster("prod", "prod", "127.0.0.1:1")
+    credentials = tmp_path / "clusters"
+    credentials.mkdir()
+    prometheus_credentials.prepare([cluster.name], credentials)
+    labels = {"instance": "cp-1", "cluster": cluster.name, "role": "control-plane"}
+    target = {"targets": ["127.0.0.1:10250"], "labels": labels}
+    (tmp_path / "kubernetes.json").write_text(json.dumps([target]))
+    jobs = json.dumps(cluster_metrics.jobs(cluster, str(tmp_path), proxied.port))
+    told = {
+        "global": {"scrape_interval": "1s"},
+        "scrape_configs": json.loads(jobs.replace(cluster_metrics.CREDENTIALS, str(credentials))),
+    }
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(told))
+    promtool = [debian_binary("prometheus", "promtool"), "check", "config", tmp_path / "prometheus.yml"]
+    subprocess.run(promtool, check=True, capture_output=True)
+    port = free_port()
+    options = ("--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=:{port}")
+    process = subprocess.Popen([debian_binary("prometheus", "prometheus"), *options], cwd=tmp_path)
+    try:
+        wait_until("the proxy to be asked", lambda: set(PROXIED) <= set(up(port)))
+        assert {up(port)[name] for name in PROXIED} == {0}
+        prometheus_credentials.accept(cluster.name, *signed(proxied.authority, credentials), credentials)
+        assert prometheus_credentials.due(credentials) == []
+        wait_until("it to be shown all", lambda: {up(port)[name] for name in PROXIED} == {1})
+    finally:
+        process.kill()
+        process.wait()
+
+
+def signed(authority: Authority, credentials: Path) -> tuple[str, str]:
+    """What a cluster signs on the request of a Prometheus server."""
+    request = x509.load_pem_x509_csr(prometheus_credentials.request(credentials).encode())
+    builder = authority.built(request.subject, request.public_key(), days=30)
+    made = builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return made.decode(), authority.path.read_text()
+
+
+def up(port: int) -> dict[str, float]:
+    """The jobs that a Prometheus has asked, and whether they answer; none while it starts."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?query=up", timeout=5) as answer:
+            found = json.load(answer)["data"]["result"]
+    except OSError:
+        return {}
+    return {one["metric"]["job"]: float(one["value"][1]) for one in found}
