@@ -38,14 +38,16 @@ def wrong(root: Path = remains.ROOT, path: Path = CERTIFICATE) -> str:
     except FileNotFoundError:
         return "none"
     try:
-        found, authority = x509.load_pem_x509_certificate(content), _authority(root)
-        if not remains.match(content, content):
-            return "torn"
-        found.verify_directly_issued_by(authority)
-    except InvalidSignature:
-        return "of another CA"
+        found = x509.load_pem_x509_certificate(content)
+        is_whole = remains.match(content, content)
     except ValueError:
+        is_whole = False
+    if not is_whole:
         return "torn"
+    try:
+        found.verify_directly_issued_by(_authority(root))
+    except (InvalidSignature, ValueError, TypeError):
+        return "of another CA"
     return "expires soon" if found.not_valid_after_utc - datetime.now(UTC) < RENEWED_BEFORE else ""
 
 

@@ -111,6 +111,12 @@ MISTAKES = [
         "write a URL such as http://mirror.example/apt",
     ),
     (
+        prometheus(proxy_port=9100),
+        "monitoring.prometheus.proxy_port",
+        "9100 is the port of node_exporter, too",
+        "write another one",
+    ),
+    (
         prometheus(port=9100),
         "monitoring.prometheus.port",
         "9100 is the port of node_exporter, too",

@@ -1,11 +1,12 @@
 """What Prometheus and Alertmanager are told: whom to ask with what, whom to tell, and no secret."""
 
 import json
+import re
 
 import promql
 import pytest
 
-from k8s_lifecycle.model import datacenters, prometheus
+from k8s_lifecycle.model import cluster_metrics, consul, datacenters, prometheus
 from k8s_lifecycle.server import monitoring
 from k8s_lifecycle.server import prometheus as server_side
 
@@ -137,6 +138,86 @@ def test_the_firewall_lets_prometheus_servers_and_those_that_are_named_in():
     elsewhere = monitoring.desired(found, "dc1-w-1", None)["firewall"]
     assert "9090" not in elsewhere
     assert monitoring.desired(datacenter(), "dc1-w-1", None)["firewall"] is None
+
+
+CLUSTER = cluster_metrics.Cluster("prod", "prod", "10.11.0.100:8443")
+
+
+def test_only_prometheus_servers_reach_the_proxy_on_control_planes():
+    def text(role):
+        place = consul.Membership("prod", "prod", role, None)
+        return monitoring.desired(datacenter(), "dc1-cp-1", place)["firewall"]
+
+    assert "tcp dport 10280 ip saddr { 10.11.0.5/32, 10.11.0.6/32 } accept" in text("control-plane")
+    assert "tcp dport 10280 drop" in text("control-plane")
+    assert text("worker") is None
+
+
+def test_the_proxy_is_on_control_planes_that_have_a_cluster(tmp_path):
+    authority = tmp_path / "ca.crt"
+    control_plane, worker = (
+        consul.Membership("prod", "prod", role, None) for role in ("control-plane", "worker")
+    )
+    assert monitoring.metrics_proxy(datacenter(), control_plane, authority) is None
+    authority.touch()
+    assert monitoring.metrics_proxy(datacenter(), control_plane, authority)["port"] == 10280
+    assert monitoring.metrics_proxy(datacenter(), worker, authority) is None
+    assert monitoring.metrics_proxy(datacenter(), None, authority) is None
+    assert monitoring.metrics_proxy(datacenters.from_dict(SPEC), control_plane, authority) is None
+
+
+def relabelled(job, **labels):
+    """The address and labels of a target, as far as these jobs go; None where it is not asked."""
+    for rule in job["relabel_configs"]:
+        value = ";".join(labels.get(name, "") for name in rule.get("source_labels", ()))
+        found = re.fullmatch(rule.get("regex", "(.*)"), value)
+        if rule.get("action") == "keep":
+            if not found:
+                return None
+        else:
+            labels[rule["target_label"]] = found.expand(rule["replacement"].replace("${1}", r"\1"))
+    return labels
+
+
+def test_each_cluster_is_asked_for_all_that_kubernetes_shows_with_its_own_certificate():
+    told = prometheus.configuration(datacenter(), "dc1-mon-1", [CLUSTER])
+    asked = {name: job for name, job in jobs(told).items() if name.startswith("prod/")}
+    target = {"__address__": "10.11.0.11:10250", "cluster": "prod"}
+    found = {
+        job["metrics_path"]: (relabelled(job, **target, role="control-plane") or {}).get("__address__")
+        for name, job in asked.items()
+        if name not in ("prod/kubelet", "prod/coredns", "prod/apiserver")
+    }
+    assert found == {
+        "/metrics/cadvisor": "10.11.0.11:10250",
+        "/etcd/metrics": "10.11.0.11:10280",
+        "/kube-controller-manager/metrics": "10.11.0.11:10280",
+        "/kube-scheduler/metrics": "10.11.0.11:10280",
+    }
+    assert relabelled(asked["prod/apiserver"], **target, role="control-plane") == {
+        "__address__": "10.11.0.11:6443",
+        "cluster": "prod",
+        "role": "control-plane",
+        "job": "apiserver",
+    }
+    workers = [name for name, job in asked.items() if relabelled(job, **target, role="worker")]
+    assert workers == ["prod/kubelet", "prod/cadvisor", "prod/coredns"]
+    assert not any(
+        relabelled(job, **{**target, "cluster": "prod-2"}, role="worker") for job in asked.values()
+    )
+    for name, job in asked.items():
+        assert (job["scheme"], job["follow_redirects"]) == ("https", False)
+        tls = dict(job["tls_config"])
+        is_proxied = name.rpartition("/")[2] in cluster_metrics.PROXIED
+        assert tls.pop("server_name", None) == (cluster_metrics.PROXY_NAME if is_proxied else None)
+        assert tls == {
+            "ca_file": "/etc/prometheus/k8s/clusters/prod.ca",
+            "cert_file": "/etc/prometheus/k8s/clusters/prod.crt",
+            "key_file": "/etc/prometheus/k8s/clusters/client.key",
+        }
+    files = {name: job["file_sd_configs"][0]["files"] for name, job in asked.items()}
+    assert files["prod/coredns"] == ["/var/lib/k8s-targets/coredns-prod.json"]
+    assert files["prod/etcd"] == ["/var/lib/k8s-targets/kubernetes.json"]
 
 
 def with_central(**wanted):

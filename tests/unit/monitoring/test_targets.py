@@ -1,9 +1,12 @@
 """Whom Prometheus asks: the script itself, with what Consul answers."""
 
+import http.server
 import json
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,31 +24,127 @@ def instance(node, address="10.11.0.1", port=9100, own="", **meta):
     }
 
 
-def run(url, folder, *jobs):
-    command = [sys.executable, "-I", SCRIPT, url, folder, *jobs]
+def run(url, folder, jobs, **more):
+    """The script with a configuration; its files go to the folder `targets`."""
+    asked = {"consul": url, "directory": str(folder / "targets"), "jobs": jobs, "clusters": [], **more}
+    (folder / "targets").mkdir(exist_ok=True)
+    (folder / "asked.json").write_text(json.dumps(asked))
+    command = [sys.executable, "-I", SCRIPT, folder / "asked.json"]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_all_servers_are_told_with_their_place_well_or_not(plain, tmp_path):
     found = [instance("dc1-x"), instance("dc1-w-1", "10.11.0.2", own="10.99.0.2", more="no", **PLACE)]
     listening = plain({"/v1/health/service/node-exporter": json.dumps(found).encode()})
-    done = run(f"http://127.0.0.1:{listening.server_port}", tmp_path, "node=node-exporter")
+    done = run(f"http://127.0.0.1:{listening.server_port}", tmp_path, {"node": "node-exporter"})
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads((tmp_path / "node.json").read_text()) == [
+    assert json.loads((tmp_path / "targets/node.json").read_text()) == [
         {"targets": ["10.99.0.2:9100"], "labels": {"instance": "dc1-w-1", "datacenter": "dc1", **PLACE}},
         {"targets": ["10.11.0.1:9100"], "labels": {"instance": "dc1-x", "datacenter": "dc1"}},
     ]
-    assert [path.name for path in tmp_path.iterdir()] == ["node.json"]
-    assert (tmp_path / "node.json").stat().st_mode & 0o777 == 0o644
+    assert [path.name for path in (tmp_path / "targets").iterdir()] == ["node.json"]
+    assert (tmp_path / "targets/node.json").stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("answers", [True, False])
 def test_where_consul_does_not_answer_the_file_stays(plain, tmp_path, answers):
-    (tmp_path / "node.json").write_text("[]")
+    (tmp_path / "targets").mkdir()
+    (tmp_path / "targets/node.json").write_text("[]")
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         port = plain({}).server_port if answers else nobody.getsockname()[1]
-        done = run(f"http://127.0.0.1:{port}", tmp_path, "node=node-exporter")
+        done = run(f"http://127.0.0.1:{port}", tmp_path, {"node": "node-exporter"})
     assert done.returncode == 1
     assert "Consul does not tell who has node-exporter" in done.stderr
-    assert (tmp_path / "node.json").read_text() == "[]"
+    assert (tmp_path / "targets/node.json").read_text() == "[]"
+
+
+def pod(name, phase="Running", **metadata):
+    return {
+        "metadata": {"name": name, **metadata},
+        "spec": {"nodeName": "dc1-w-1"},
+        "status": {"phase": phase},
+    }
+
+
+@pytest.fixture
+def api(tmp_path):
+    """A function that starts an API server for clients of its own authority, which tells of pods."""
+    words = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    files = ("-keyout", tmp_path / "one.key", "-out", tmp_path / "one.crt")
+    names = ("-subj", "/CN=one", "-addext", "subjectAltName=IP:127.0.0.1")
+    subprocess.run([*words, *files, *names], check=True, capture_output=True)
+    running = []
+
+    def start(answer, status=200):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.server.asked.append(self.path)
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+
+            def log_message(self, *_):
+                pass
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tmp_path / "one.crt", tmp_path / "one.key")
+        context.load_verify_locations(tmp_path / "one.crt")
+        context.verify_mode = ssl.CERT_REQUIRED
+        listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        listening.socket = context.wrap_socket(listening.socket, server_side=True)
+        listening.asked = []
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        running.append(listening)
+        return listening
+
+    yield start
+    for listening in running:
+        listening.shutdown()
+        listening.server_close()
+
+
+def cluster(folder, name, port):
+    own = {"certificate": str(folder / "one.crt"), "authority": str(folder / "one.crt")}
+    return {"name": name, "environment": "prod", "api": f"127.0.0.1:{port}", **own}
+
+
+def test_pods_of_coredns_are_asked_through_the_api_but_those_that_go(plain, api, tmp_path):
+    found = [
+        pod("coredns-b"),
+        pod("coredns-a", "Pending"),
+        pod("old", "Failed"),
+        pod("going", deletionTimestamp="x"),
+    ]
+    serving, failing = api({"items": found}), api({}, status=403)
+    (tmp_path / "targets").mkdir()
+    (tmp_path / "targets/coredns-ill.json").write_text("[]")
+    consul = plain({})
+    done = run(
+        f"http://127.0.0.1:{consul.server_port}",
+        tmp_path,
+        {},
+        datacenter="dc1",
+        key=str(tmp_path / "one.key"),
+        dns_port=9153,
+        clusters=[
+            cluster(tmp_path, "ill", failing.server_port),
+            cluster(tmp_path, "well", serving.server_port),
+        ],
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "ill does not tell its pods of CoreDNS: HTTP Error 403: Forbidden\n",
+    )
+    assert serving.asked == ["/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns"]
+    told = json.loads((tmp_path / "targets/coredns-well.json").read_text())
+    assert [one["labels"].pop("__metrics_path__") for one in told] == [
+        f"/api/v1/namespaces/kube-system/pods/{name}:9153/proxy/metrics"
+        for name in ("coredns-a", "coredns-b")
+    ]
+    place = {"datacenter": "dc1", "environment": "prod", "cluster": "well", "node": "dc1-w-1"}
+    assert told == [
+        {"targets": [f"127.0.0.1:{serving.server_port}"], "labels": {"instance": name, **place}}
+        for name in ("coredns-a", "coredns-b")
+    ]
+    assert (tmp_path / "targets/coredns-ill.json").read_text() == "[]"

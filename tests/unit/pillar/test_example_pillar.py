@@ -157,3 +157,10 @@ def test_a_server_that_claims_everything_gets_no_secret(compiled):
     pillar = compiled("web-7", **claims)
     assert "k8s_secrets" not in pillar
     assert "k8s_datacenter" not in pillar
+
+
+def test_a_prometheus_server_knows_the_clusters_of_its_datacenter_and_no_other_server_does(compiled):
+    clusters = compiled("dc1-mon-1")["k8s_datacenter"]["clusters"]
+    assert [one["name"] for one in clusters] == ["dc1-prod", "dc1-staging"]
+    assert clusters[0] == {"name": "dc1-prod", "environment": "prod", "api": "10.11.0.100:8443"}
+    assert "clusters" not in compiled("dc1-w-1", datacenter="dc1")["k8s_datacenter"]

@@ -11,6 +11,7 @@ import yaml
 
 from k8s_lifecycle.model import datacenters
 from k8s_lifecycle.model import spec as specs
+from k8s_lifecycle.model.cluster_metrics import Cluster
 
 CHECKOUT = Path(__file__).parents[3]
 FILES = CHECKOUT / "states/k8s/files"
@@ -105,13 +106,15 @@ def compiled(minion):
         prometheus=None,
         central=None,
         services=None,
+        clusters=(),
         secrets=SECRETS,
         **exporter,
     ):
         monitoring = {"node_exporter": exporter, "prometheus": prometheus, "central": central}
         mapping = {"name": "dc1", **yaml.safe_load(SPEC), "monitoring": monitoring}
         mapping["consul"]["services"] = services or {}
-        place = datacenters.Place(datacenters.from_dict(mapping), {})
+        asked = tuple(Cluster(name, "prod", "10.11.0.100:8443") for name in clusters)
+        place = datacenters.Place(datacenters.from_dict(mapping), {}, asked)
         pillar = {"k8s_datacenter": assignment or place.to_dict(), "k8s_secrets": secrets}
         if cluster:
             spec, problems = specs.parse("dc1-prod", CLUSTER)
@@ -315,6 +318,27 @@ def test_missing_secrets_of_prometheus_are_named(compiled):
         "authority",
         "password",
     ]
+
+
+def test_prometheus_asks_the_clusters_of_its_datacenter(compiled):
+    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=PROMETHEUS, clusters=["prod"])
+    directory = states["k8s-prometheus-clusters"]
+    # Of the group that Prometheus is in, and all that is made there as well.
+    assert (directory["group"], directory["mode"]) == ("prometheus", "2750")
+    order = ["clusters", "credentials", "configuration"]
+    places = [position(states, f"k8s-prometheus-{name}") for name in order]
+    assert places == sorted(places)
+    assert "k8s_prometheus.ask" in states["k8s-prometheus-asks"]["job_args"][0]
+    told = yaml.safe_load(states["k8s-prometheus-configuration"]["contents"])
+    assert "prod/etcd" in [job["job_name"] for job in told["scrape_configs"]]
+    asked = json.loads(states["k8s-targets-configuration"]["contents"])
+    assert [cluster["api"] for cluster in asked["clusters"]] == ["10.11.0.100:8443"]
+
+
+def test_the_proxy_of_metrics_is_on_control_planes_only(compiled):
+    assert compiled("k8s.metrics_proxy", prometheus=PROMETHEUS) == {}
+    assert compiled("k8s.metrics_proxy", server="dc1-w-1", cluster=True, prometheus=PROMETHEUS) == {}
+    assert compiled("k8s.metrics_proxy", assignment={"problems": ["dc1.yaml: servers: missing"]}) == {}
 
 
 @pytest.fixture
