@@ -1,4 +1,4 @@
-"""Which Prometheus server is given certificates of which clusters: by servers that answer, refuse, are silent."""
+"""Which Prometheus server is given certificates of which clusters."""
 
 import itertools
 
@@ -21,6 +21,10 @@ monitoring:
     alertmanager: {{webhook: "http://chat.example/"}}
 """
 PLACES = {"dc1-prod": 1, "dc1-test": 1, "dc2-prod": 2}
+NETWORKS = {
+    name: {"pods": f"10.{number}.0.0/16", "services": f"10.{number + 1}.0.0/16"}
+    for name, number in zip(PLACES, (100, 110, 120), strict=True)
+}
 
 
 def cluster(name, number):
@@ -32,6 +36,7 @@ def cluster(name, number):
             "servers": [f"{name}-cp-{one}" for one in (1, 2, 3)],
             "endpoint": {"kind": "external", "host": f"api.{name}.example"},
         },
+        "networks": NETWORKS[name],
         "network_addon": {"kind": "none"},
         "packages": {"containerd": {"version": "2.3.7-1"}},
     }
