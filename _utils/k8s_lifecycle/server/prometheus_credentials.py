@@ -108,9 +108,13 @@ def _stand_in(directory: Path) -> bytes:
 
 
 def _key(directory: Path) -> ec.EllipticCurvePrivateKey:
-    key = load_pem_private_key((directory / Path(KEY).name).read_bytes(), None)
+    path = directory / Path(KEY).name
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except ValueError:
+        key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise HostError(f"{directory / Path(KEY).name} is no key of this server's own: remove it")
+        raise HostError(f"{path} is no key that was made here: remove it, then run this again")
     return key
 
 

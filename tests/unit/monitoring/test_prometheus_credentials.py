@@ -92,3 +92,13 @@ def test_what_was_not_asked_for_is_not_accepted(folder, cluster, certificate, au
     with pytest.raises(HostError, match=said):
         credentials.accept(cluster, certificate or own, authority or signed(AUTHORITY.public_key()), folder)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_key_that_is_torn_is_told(folder):
+    (folder / "client.key").write_text("")
+    (folder / "a.crt").unlink()
+    with pytest.raises(HostError, match="is no key that was made here: remove it"):
+        credentials.prepare(["a", "b"], folder)
+    (folder / "client.key").unlink()
+    credentials.prepare(["a", "b"], folder)
+    assert credentials.due(folder) == ["a", "b"]
