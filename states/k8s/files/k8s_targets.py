@@ -7,6 +7,7 @@ missed. Where nobody answers, files stay as they are, and their age tells Promet
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import ssl
@@ -14,6 +15,7 @@ import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -76,27 +78,36 @@ def dns(cluster: Mapping[str, str], key: str, port: int) -> list[Target]:
 
 
 def main(configuration: str) -> int:
-    """Write the files of jobs, as a configuration (JSON) says; return 1 if one does not answer, else 0."""
+    """Write the files of jobs, as a configuration (JSON) says; return 1 if Consul does not answer, else 0.
+
+    A cluster that does not answer may not be there yet; that one is down, its API servers' own targets tell.
+    """
     asked = json.loads(Path(configuration).read_text(encoding="utf-8"))
-    failed = 0
+    with ThreadPoolExecutor() as side_by_side:
+        clusters = side_by_side.map(functools.partial(_cluster, asked), asked["clusters"])
+        failed = _consul(asked)
+        list(clusters)
+    return failed
+
+
+def _consul(asked: Mapping[str, Any]) -> int:
     for job, service in asked["jobs"].items():
         try:
             found = registered(asked["consul"], service)
         except OSError as error:
             print(f"Consul does not tell who has {service}: {error}", file=sys.stderr)
-            failed = 1
-            break
+            return 1
         _write(Path(asked["directory"], f"{job}.json"), found)
-    for cluster in asked["clusters"]:
-        own = {**cluster, "datacenter": asked["datacenter"]}
-        try:
-            found = dns(own, asked["key"], asked["dns_port"])
-        except OSError as error:
-            print(f"{cluster['name']} does not tell its pods of CoreDNS: {error}", file=sys.stderr)
-            failed = 1
-            continue
-        _write(Path(asked["directory"], f"coredns-{cluster['name']}.json"), found)
-    return failed
+    return 0
+
+
+def _cluster(asked: Mapping[str, Any], cluster: Mapping[str, str]) -> None:
+    try:
+        found = dns({**cluster, "datacenter": asked["datacenter"]}, asked["key"], asked["dns_port"])
+    except OSError as error:
+        print(f"{cluster['name']} does not tell its pods of CoreDNS: {error}", file=sys.stderr)
+        return
+    _write(Path(asked["directory"], f"coredns-{cluster['name']}.json"), found)
 
 
 def _answer(url: str, context: ssl.SSLContext | None = None) -> Any:
