@@ -58,18 +58,15 @@ def consul(lab: Lab, server: str, path: str) -> Any:
 
 def query(lab: Lab, datacenter: str, expression: str, address: str = "") -> list[dict[str, Any]]:
     """Return what the Prometheus of a datacenter, or the one at an address, answers to an instant query."""
-    path = f"api/v1/query?query={urllib.parse.quote(expression)}"
-    found = json.loads(monitoring(lab, datacenter, path, address or _address(datacenter, 9090)))
-    result: list[dict[str, Any]] = found["data"]["result"]
-    return result
-
-
-def alerts(lab: Lab, datacenter: str) -> list[dict[str, Any]]:
-    """Return the alerts that Alertmanager has, also those that it tells nobody."""
-    found: list[dict[str, Any]] = json.loads(
-        monitoring(lab, datacenter, "api/v2/alerts", _address(datacenter, 9093))
-    )
+    path = f"query?query={urllib.parse.quote(expression)}"
+    found: list[dict[str, Any]] = prometheus(lab, datacenter, path, address)["result"]
     return found
+
+
+def prometheus(lab: Lab, datacenter: str, path: str, address: str = "") -> Any:
+    """Return the data of an answer of Prometheus' API."""
+    said = monitoring(lab, datacenter, f"api/v1/{path}", address or _address(datacenter, 9090))
+    return json.loads(said)["data"]
 
 
 def monitoring(lab: Lab, datacenter: str, path: str, address: str) -> str:

@@ -28,8 +28,10 @@ def test_no_secret_is_to_be_seen_anywhere(sites: Lab, services: None, witness: W
     kept = sites("exec", OUTSIDE, "--", "cat", "/var/lib/k8s-lifecycle/consul.json").stdout
     consul, outside = secrets_of("dc1-cp-1")["consul"], secrets_of(OUTSIDE)
     monitoring = secrets_of("dc2-mon-1")["prometheus"]
+    key = "/etc/prometheus/k8s/clusters/client.key"
     found = witness.found(
         json.loads(kept)["token"],
+        sites("exec", "dc2-mon-1", "--", "cat", key).stdout.splitlines()[1],
         consul["gossip_key"],
         consul["management_token"],
         monitoring["password"],

@@ -26,7 +26,7 @@ http.server.HTTPServer(("127.0.0.1", 5001), Receiver).serve_forever()
 """
 # The committed rules wait for minutes, Alertmanager for half a one; here it is seconds.
 IMPATIENT = """
-sed -Ei 's/^( *for:) .*/\\1 10s/' /etc/prometheus/k8s/rules/*.yml
+sed -Ei 's/^( *for: [0-9]+)m$/\\1s/; s/^( *for:) [0-9]+h$/\\1 20s/' /etc/prometheus/k8s/rules/*.yml
 sed -Ei 's/^( *group_wait:) .*/\\1 5s/' /etc/prometheus/k8s/alertmanager.yml
 systemctl reload prometheus prometheus-alertmanager
 """
