@@ -33,7 +33,8 @@ try:
 except urllib.error.HTTPError as error:
     answer = error
 except OSError as error:
-    sys.exit(f"0\n{error}")
+    print(0, error, sep=chr(10))
+    sys.exit()
 print(answer.status)
 print(answer.read().decode())
 """
@@ -44,8 +45,8 @@ def ask(
     lab: Lab, server: str, method: str, url: str, content: str = "", secrets: str = ""
 ) -> tuple[int, str]:
     """Return the status and the text of what a server is answered; 0 where it is not."""
-    done = lab("exec", server, "--", "python3", "-c", _ASK, method, url, content, secrets, check=False)
-    status, _, text = (done.stdout or done.stderr).partition("\n")
+    done = lab("exec", server, "--", "python3", "-c", _ASK, method, url, content, secrets)
+    status, _, text = done.stdout.partition("\n")
     return int(status), text
 
 
