@@ -9,6 +9,7 @@ import datetime
 import http.server
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -151,7 +152,8 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
         want={"port": port, "user": USER, "asked": addresses}
     )
     configuration = folder / "haproxy.cfg"
-    configuration.write_text(text.replace("/etc/kubernetes/pki/ca.crt", str(authority.path)))
+    configuration.write_text(text)
+    shutil.copy(authority.path, folder)
     haproxy = debian_binary("haproxy", "haproxy").parents[1] / "sbin/haproxy"
     libraries = (debian_binary(name, "").parent / "lib/x86_64-linux-gnu" for name in LIBRARIES)
     process = subprocess.Popen(
