@@ -248,11 +248,11 @@ def _last_success(before: str) -> float:
 
 
 def _certificates(content: bytes) -> Sequence[x509.Certificate]:
-    """Return the certificates in a file; none for one that names another file, as kubelet.conf does."""
+    """Return the certificates in a file; none for a key, or what names another file, as kubelet.conf does."""
     inside = re.findall(rb"client-certificate-data: *[\"']?([A-Za-z0-9+/=]+)", content)
     if inside:
         content = b"\n".join(base64.b64decode(text) for text in inside)
-    elif b"apiVersion:" in content:
+    elif b"apiVersion:" in content or (b"PRIVATE KEY-----" in content and b"CERTIFICATE-----" not in content):
         return ()
     return x509.load_pem_x509_certificates(content)
 

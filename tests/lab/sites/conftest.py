@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from asking import CLUSTER, OUTSIDE, SERVERS, secrets_of
-from lab_session import Lab
+from lab_session import Lab, own_layout
 from witness import Witness
 
 # What mysqld_exporter's documentation asks for: https://github.com/prometheus/mysqld_exporter#required-grants
@@ -18,12 +18,14 @@ GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO exporter@'127.0.0.1';
 
 
 @pytest.fixture(scope="package")
-def sites(built: Lab) -> Iterator[Lab]:
-    """Bare servers of two datacenters; nothing is left of them afterwards."""
+def sites(built: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Bare servers of two datacenters, with a cluster in one; nothing is left of them afterwards."""
+    layout = own_layout("sites", tmp_path_factory.mktemp("sites"))
+    (layout.parent / "pillar/clusters/dc1-prod.yaml").unlink()
     lab = built.named("sites")
     lab("down")
     try:
-        lab("up", "sites")
+        lab("up", str(layout))
         yield lab
     finally:
         lab("down")

@@ -89,6 +89,12 @@ def test_a_kubeconfig_tells_of_what_is_inside_it_or_of_nothing(server):
     ] == expires(7)
 
 
+def test_a_key_is_no_certificate_that_cannot_be_read(server):
+    (server.files / "own-key.crt").write_bytes(certificate("one", 90)[1])
+    found, _ = server.run()
+    assert not [key for key in found if key[0].startswith("k8s_certificate_file")]
+
+
 def test_a_torn_file_is_told_and_hides_no_other(server):
     whole = certificate("one", 90)[0]
     (server.files / "torn.crt").write_bytes(whole[: len(whole) // 2])
