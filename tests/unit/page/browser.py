@@ -58,16 +58,17 @@ class Browser:
         self._process.wait()
 
     def command(self, method, **parameters):
+        return self._loop.run_until_complete(asyncio.wait_for(self._said(method, parameters), DEADLINE))
+
+    async def _said(self, method, parameters):
         number = next(self._numbers)
-        self._connection.write_message(json.dumps({"id": number, "method": method, "params": parameters}))
+        given = {"id": number, "method": method, "params": parameters}
+        await self._connection.write_message(json.dumps(given))
         while True:
-            said = json.loads(self._loop.run_until_complete(self._next()))
+            said = json.loads(await self._connection.read_message())
             if said.get("id") == number:
                 assert "error" not in said, (method, said)
                 return said["result"]
-
-    async def _next(self):
-        return await asyncio.wait_for(self._connection.read_message(), DEADLINE)
 
     def open(self, path):
         """Open a file; return after how many milliseconds it was shown."""
