@@ -25,7 +25,7 @@ from k8s_lifecycle.code import fingerprint
 TESTS = Path(__file__).parents[1]
 CHECKOUT = TESTS.parent
 BIN = Path(sys.executable).parent
-# What a server itself takes for its inventory, see docs/inventory.md.
+# What a server takes for its inventory, beyond test.ping: as in the lab, where four at once share two cores.
 SECONDS = 0.5
 DEADLINE = 120.0
 

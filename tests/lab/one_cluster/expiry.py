@@ -1,10 +1,12 @@
-"""Certificates that have expired, without a wait: signed anew by the cluster's own CAs, with a past end."""
+"""Certificates that have expired or do so soon, without a wait: signed anew by the cluster's own CAs."""
 
 from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import yaml
@@ -63,8 +65,20 @@ def _signer(lab: Lab, server: str, name: str) -> Signer:
     return certificate, load_pem_private_key(_read(lab, server, f"{PKI}/{name}.key").encode(), None)
 
 
-def _expired(pem: str, signer: Signer) -> str:
-    """Return a certificate as it was, but for its life."""
+@contextmanager
+def expiring(lab: Lab, server: str, name: str, days: float) -> Iterator[None]:
+    """Let a leaf certificate expire in so many days; afterwards the one of before is back."""
+    path = f"{PKI}/{name}.crt"
+    before = _read(lab, server, path)
+    _write(lab, server, path, _expired(before, _signer(lab, server, LEAVES[name]), days))
+    try:
+        yield
+    finally:
+        _write(lab, server, path, before)
+
+
+def _expired(pem: str, signer: Signer, days: float = -1) -> str:
+    """Return a certificate as it was, but for its life. days: how many are left of it."""
     before, (authority, key) = x509.load_pem_x509_certificate(pem.encode()), signer
     now = datetime.now(UTC)
     builder = (
@@ -74,7 +88,7 @@ def _expired(pem: str, signer: Signer) -> str:
         .public_key(before.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=2))
-        .not_valid_after(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
     )
     for extension in before.extensions:
         builder = builder.add_extension(extension.value, extension.critical)
