@@ -36,6 +36,7 @@ class Browser:
         self._numbers = itertools.count(1)
         self._connection = self._loop.run_until_complete(self._connected(self._address(profile)))
         self.command("Page.enable")
+        self.command("Performance.enable", timeDomain="threadTicks")
 
     def _address(self, profile):
         noted, deadline = profile / "DevToolsActivePort", time.monotonic() + DEADLINE
@@ -80,6 +81,11 @@ class Browser:
         answer = self.command("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def processor_seconds(self):
+        """What the process that draws the page has used of a processor so far."""
+        metrics = self.command("Performance.getMetrics")["metrics"]
+        return next(one["value"] for one in metrics if one["name"] == "ProcessTime")
 
     def press(self, key, times=1):
         """Press a key of the keyboard."""
