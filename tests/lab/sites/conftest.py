@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asking import CLUSTER, OUTSIDE, SERVERS, secrets_of
+from asking import CLUSTER, OUTSIDE, PROMETHEUS, SERVERS, secrets_of
 from lab_session import Lab, own_layout
 from witness import Witness
 
@@ -14,6 +14,22 @@ from witness import Witness
 ACCOUNT = """
 CREATE USER exporter@'127.0.0.1' IDENTIFIED BY '{}' WITH MAX_USER_CONNECTIONS 3;
 GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO exporter@'127.0.0.1';
+"""
+
+# Where alerts are posted to. It notes each.
+RECEIVER = """
+import http.server, json
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with open("/run/told", "a") as told:
+            for alert in said["alerts"]:
+                told.write(json.dumps([alert["status"], alert["labels"]]) + "\\n")
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+http.server.HTTPServer(("127.0.0.1", 5001), Receiver).serve_forever()
 """
 
 
@@ -26,6 +42,8 @@ def sites(built: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
     lab("down")
     try:
         lab("up", str(layout))
+        for server in PROMETHEUS.values():
+            lab("exec", server, "--", "systemd-run", "--quiet", "python3", "-c", RECEIVER)
         yield lab
     finally:
         lab("down")
