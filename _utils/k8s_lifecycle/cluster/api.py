@@ -81,6 +81,11 @@ _KINDS: dict[int, type[RefusedError]] = {
 }
 
 
+def is_usable() -> bool:
+    """Whether the Python package `kubernetes` was there when this process began."""
+    return kubernetes_client is not None
+
+
 class Api:
     """One connection to an API server."""
 
@@ -117,6 +122,22 @@ class Api:
     def get(self, path: str, **query: str) -> Json:
         """Return the object or list at `path`. Raises: `NotFoundError`."""
         return self._request("GET", path, query=query)
+
+    def watch(self, path: str, version: str, seconds: int) -> Iterator[Json]:
+        """Yield what happens in the collection at `path` after a version of it, for so many seconds.
+
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+        Bookmarks come at least once a minute: who is silent for longer than `timeout` does not answer.
+        """
+        query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(seconds)}
+        query["allowWatchBookmarks"] = "true"
+        with self._answering("GET", path, query=query) as response:
+            if response.status != HTTPStatus.OK:
+                _answer(f"GET {path}", response.status, response.data)
+            rest = b""
+            for chunk in response.stream(None):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from map(json.loads, lines)
 
     def find(self, path: str) -> Json | None:
         """Return the object at `path`, or None where a living API server says that there is none."""
@@ -183,16 +204,27 @@ class Api:
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Json:
+        with self._answering(method, path, body, query, content_type) as response:
+            return _answer(f"{method} {path}", response.status, response.data)
+
+    @contextlib.contextmanager
+    def _answering(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Give the answer; where it stays away, or ends before it was read, raise UnreachableError."""
         url = f"{self.host}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": "application/json", "Content-Type": content_type}
         try:
-            response = self._client.call_api(
+            yield self._client.call_api(
                 method, url, headers, body, _request_timeout=(CONNECT_TIMEOUT, self.timeout)
-            )
-            content: bytes = response.read()  # type: ignore[no-untyped-call]
+            ).response
         except (urllib3.exceptions.HTTPError, kubernetes_client.ApiException) as error:
             raise UnreachableError(f"{self.host} does not answer: {brief(error)}") from None
-        return _answer(f"{method} {path}", response.status, content)
 
 
 def _answer(request: str, status: int, content: bytes) -> Json:

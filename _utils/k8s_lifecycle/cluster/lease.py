@@ -1,4 +1,4 @@
-"""The lock of a cluster in its own API: the Lease kube-system/k8s-lifecycle.
+"""Leases in a cluster's own API: its lock, the Lease kube-system/k8s-lifecycle, and others by name.
 
 Every change is a compare-and-set on the version that was read. A lease expires by the clocks of the control
 plane servers, which preflight keeps within seconds of each other; what protects a server from a holder that
@@ -43,39 +43,39 @@ def claim(lease: Json | None, now: float | None = None) -> Claim | None:
     return Claim(spec["holderIdentity"], int(fence), left)
 
 
-def find(api: Api) -> Json | None:
+def find(api: Api, name: str = NAME) -> Json | None:
     """Return the lease object, if there is one."""
-    return api.find(f"{COLLECTION}/{NAME}")
+    return api.find(f"{COLLECTION}/{name}")
 
 
-def acquire(api: Api, holder: str, fence: int, ttl: int) -> Claim:
+def acquire(api: Api, holder: str, fence: int, ttl: int, name: str = NAME) -> Claim:
     """Take or renew the lease, unless somebody else holds it; return who has it now."""
-    lease = find(api)
+    lease = find(api, name)
     found = claim(lease)
     if found and found.holder != holder and found.seconds_left > 0:
         return found
     try:
-        return _write(api, lease, Claim(holder, fence, ttl))
+        return _write(api, name, lease, Claim(holder, fence, ttl))
     except ConflictError:
-        now = claim(find(api))
+        now = claim(find(api, name))
         return now or Claim("another run, just now", 0, 0)
 
 
-def release(api: Api, holder: str) -> bool:
+def release(api: Api, holder: str, name: str = NAME) -> bool:
     """Give the lease back if this holder has it; its object stays and remembers the fencing number."""
-    lease = find(api)
+    lease = find(api, name)
     found = claim(lease)
     if not lease or not found or found.holder != holder:
         return False
     lease["spec"]["holderIdentity"] = ""
     try:
-        api.replace(f"{COLLECTION}/{NAME}", lease)
+        api.replace(f"{COLLECTION}/{name}", lease)
     except ConflictError:  # somebody took it over since it was read
         return False
     return True
 
 
-def _write(api: Api, lease: Json | None, wanted: Claim) -> Claim:
+def _write(api: Api, name: str, lease: Json | None, wanted: Claim) -> Claim:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     old = lease["spec"] if lease else {}
     renews = old.get("holderIdentity") == wanted.holder
@@ -86,12 +86,12 @@ def _write(api: Api, lease: Json | None, wanted: Claim) -> Claim:
         "renewTime": now,
         "leaseTransitions": old.get("leaseTransitions", 0) + (0 if renews else 1),
     }
-    metadata = {"name": NAME, "namespace": "kube-system", "annotations": {FENCE: str(wanted.fence)}}
+    metadata = {"name": name, "namespace": "kube-system", "annotations": {FENCE: str(wanted.fence)}}
     if lease:
         metadata["resourceVersion"] = lease["metadata"]["resourceVersion"]
     manifest = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
     if lease:
-        api.replace(f"{COLLECTION}/{NAME}", manifest)
+        api.replace(f"{COLLECTION}/{name}", manifest)
     else:
         api.create(COLLECTION, manifest)
     return wanted

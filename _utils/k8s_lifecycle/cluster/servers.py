@@ -34,5 +34,14 @@ def forget(api: Api, node: str) -> None:
 
 def addresses(api: Api) -> dict[str, frozenset[str]]:
     """Return the recorded addresses of each node."""
+    return {node: frozenset(found) for node, found in _recorded(api).items()}
+
+
+def shown(api: Api) -> dict[str, str]:
+    """Return the address that each node shows to the others."""
+    return {node: found[0] for node, found in _recorded(api).items()}
+
+
+def _recorded(api: Api) -> dict[str, list[str]]:
     found = api.find(f"{COLLECTION}/{NAME}") or {}
-    return {node: frozenset(json.loads(entry)["addresses"]) for node, entry in found.get("data", {}).items()}
+    return {node: json.loads(entry)["addresses"] for node, entry in found.get("data", {}).items()}
