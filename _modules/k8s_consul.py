@@ -10,16 +10,75 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from k8s_lifecycle.discovery import acl, admission, files
+from k8s_lifecycle.discovery import acl, admission, files, layout
+from k8s_lifecycle.discovery import cluster as clusters
 from k8s_lifecycle.discovery import gossip as gossips
 from k8s_lifecycle.discovery.agent import Agent
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.failures import told
 from k8s_lifecycle.model import secrets
+from k8s_lifecycle.model.datacenters import Place
 
 __virtualname__ = "k8s_consul"
 __opts__: Mapping[str, Any]
 __pillar__: Mapping[str, Any]
+
+
+def desired(assignment: Mapping[str, Any], cluster: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what the SLS lay out on this server besides the agent's own configuration. Changes nothing.
+
+    assignment
+        The pillar ``k8s_datacenter``: name, spec, peers.
+    cluster
+        The pillar ``k8s`` of a server that is in a cluster. Default: None.
+
+    Returns a mapping:
+
+    elected
+        On a control plane server: the text of the configuration of the process that writes for the whole
+        cluster (``k8s-elected``). None where nothing is asked of it. A server that has it keeps it, since it
+        takes back what is not asked for any more.
+    path, code
+        Where that process finds its Python package, and which version of it is there.
+    pods_dns
+        On a node whose pods ask Consul: the text of a file for nft, so that nobody else reaches that address.
+    dnsmasq, resolved
+        Whether this server's dnsmasq or systemd-resolved is told of Consul.
+
+    Raises InvalidSpecError if the spec is not valid.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_consul.desired '{name: dc1, spec: {...}, peers: {}}'
+    """
+    return layout.desired(Place.from_dict(assignment).datacenter, __opts__["id"], cluster or {})
+
+
+def drift(timeout: float = 0) -> dict[str, Any]:
+    """Return where this control plane server's cluster is not in Consul as asked for. Changes nothing.
+
+    What the elected control plane server has not done yet it does within seconds; the rest is for people.
+
+    timeout
+        For how many seconds to wait until there is nothing left for the elected one. Default: 0, one look.
+
+    Returns a mapping: ``elected`` (who is, None where nobody is), ``late`` (what is not as it is asked for, a
+    list: instances of services by their ids, CoreDNS' Corefile), ``left`` (what somebody has to put right, a
+    list of sentences: Services that cannot be in Consul, with the reason).
+
+    Raises an error if the API server or Consul's agent on this server does not answer or refuses, or this
+    server has no such process.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_consul.drift
+    """
+    with told("looking at the cluster's services in Consul"):
+        return clusters.drift(timeout)
 
 
 def waiting() -> str | None:
@@ -38,11 +97,14 @@ def waiting() -> str | None:
     return admission.requested()
 
 
-def mint(server: str, datacenter: str, services: Sequence[str], public: str) -> str:
+def mint(
+    server: str, datacenter: str, services: Sequence[str], public: str, cluster: str | None = None
+) -> str:
     """Make the token of one server's agent on this Consul server, and seal it to the server's key.
 
     The token may register this one node and these services, and look up others. A server has one token: it
-    is changed where it allows something else.
+    is changed where it allows something else. A control plane of a cluster whose Services are in Consul gets
+    a second one, which may write those.
     https://developer.hashicorp.com/consul/docs/secure/acl/token
 
     server
@@ -53,6 +115,8 @@ def mint(server: str, datacenter: str, services: Sequence[str], public: str) -> 
         The names of the services that it may register, a list.
     public
         The public key that ``k8s_consul.waiting`` returned on the server.
+    cluster
+        The cluster whose Services it may write. Default: None.
 
     Returns the sealed box: the token, the gossip key and the authority's certificate.
 
@@ -67,7 +131,7 @@ def mint(server: str, datacenter: str, services: Sequence[str], public: str) -> 
     """
     with told(f"making a token of Consul for {server}"):
         agent, access = _access(datacenter)
-        applicant = admission.Applicant(datacenter, server, tuple(services), public)
+        applicant = admission.Applicant(datacenter, server, tuple(services), public, cluster)
         return admission.mint(agent, access, applicant)
 
 

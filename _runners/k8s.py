@@ -36,6 +36,7 @@ from k8s_lifecycle.decision.certificate_report import report as certificate_repo
 from k8s_lifecycle.decision.inventory import ROLES, Choice, Inventory
 from k8s_lifecycle.decision.inventory_drift import HOUR, Limits
 from k8s_lifecycle.decision.status import status as status_of
+from k8s_lifecycle.model import datacenters as all_datacenters
 from k8s_lifecycle.model import spec as specs
 from k8s_lifecycle.model.certificates import DAY
 from k8s_lifecycle.model.eviction import Options
@@ -96,8 +97,10 @@ def validate(
         salt-run k8s.validate dc1-prod
     """
     catalogue = _catalogue()
-    externals = site.externals(catalogue)
-    everything = (*catalogue.problems, *externals.problems, *site.datacenters(__opts__).problems)
+    externals, datacenters = site.externals(catalogue), site.datacenters(__opts__)
+    places = {spec.name: spec.datacenter for spec in (*catalogue.specs.values(), *catalogue.broken.values())}
+    misplaced = all_datacenters.misplaced_clusters(datacenters, places)
+    everything = (*catalogue.problems, *externals.problems, *datacenters.problems, *misplaced)
     problems = [one for one in everything if cluster is None or cluster in one.clusters]
     theirs = externals.select(cluster, datacenter, environment)
     ours = (

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from k8s_lifecycle.cluster import api as apis
 from k8s_lifecycle.discovery import acl, admission, files, gossip, store
+from k8s_lifecycle.discovery import cluster as clusters
 from k8s_lifecycle.discovery.agent import FORBIDDEN, Agent, AgentError
 from k8s_lifecycle.discovery.situation import Situation, situation
 from k8s_lifecycle.errors import HostError
@@ -63,7 +65,17 @@ def admitted(name: str, assignment: Mapping[str, Any], timeout: float = 90) -> d
         if here.secrets:
             token = known.token if known else store.new_token()
             key = known.gossip_key if known else here.secrets.gossip_key
-            store.keep(store.Credentials(token, key, here.secrets.authority, here.services))
+            own = (known.cluster_token if known else None) or store.new_token()
+            store.keep(
+                store.Credentials(
+                    token,
+                    key,
+                    here.secrets.authority,
+                    here.services,
+                    here.cluster,
+                    own if here.cluster else None,
+                )
+            )
             return ""
         admission.request(here.datacenter.name)
         return _wait_for_credentials(here, timeout)
@@ -120,7 +132,8 @@ def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[
     """Set up the ACLs of the datacenter, on any of its Consul servers: who has no token may look up, no more.
 
     The first leader of Consul makes the management token by itself, of the servers' configuration; so nothing
-    here is done once only. The server's own agent gets its token. It fails without a leader.
+    here is done once only. The server's own agent gets its token. Clusters whose Services are in Consul may
+    write these; what a cluster has written that no longer may is removed. It fails without a leader.
     https://developer.hashicorp.com/consul/docs/secure/acl
 
     name
@@ -130,7 +143,8 @@ def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[
     timeout
         For how many seconds to wait for a leader. Default: 60.
 
-    ``changes`` holds ``catalogue`` (new: ``open to all``) and ``token`` (new: ``made``) if there were none.
+    ``changes`` holds ``catalogue`` (new: ``open to all``) and ``token`` (new: ``made``) if there were none,
+    and ``clusters`` (old, new: what each may write, by the name of its policy).
 
     .. code-block:: yaml
 
@@ -144,24 +158,26 @@ def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[
         if not __opts__["test"]:
             agent.wait_until_trusted(timeout)
         try:
-            is_open, token = acl.catalogue_is_open(agent), agent.find(_own_token(here))
+            is_open, tokens = acl.catalogue_is_open(agent), _has_tokens(agent, here)
+            clusters = acl.cluster_policies(agent)
         except AgentError:
             if not __opts__["test"]:
                 raise
-            is_open, token = False, None
-        known = store.read()
-        wanted = consul.token(here.datacenter.name, here.server, here.services)
-        good = token and known and token["SecretID"] == known.token and acl.grants(token, wanted)
+            is_open, tokens, clusters = False, False, {}
+        wanted = consul.cluster_policies(here.datacenter)
         return {
             **({} if is_open else {"catalogue": {"old": None, "new": "open to all"}}),
-            **({} if good else {"token": {"old": None, "new": "made"}}),
+            **({} if clusters == wanted else {"clusters": {"old": clusters, "new": wanted}}),
+            **({} if tokens else {"token": {"old": None, "new": "made"}}),
         }
 
     def act(here: Situation) -> str:
-        agent, known = _management(here), store.read()
+        agent = _management(here)
         if not acl.catalogue_is_open(agent):
             acl.open_catalogue(agent)
-        acl.grant(agent, here.datacenter.name, here.server, here.services, known.token if known else None)
+        acl.set_cluster_policies(agent, consul.cluster_policies(here.datacenter))
+        for token, secret in _own_tokens(here):
+            acl.grant(agent, token, secret)
         agent.put("agent/reload")  # else its own agent would find out within half a minute
         return ""
 
@@ -204,6 +220,40 @@ def registered(name: str, assignment: Mapping[str, Any], timeout: float = 60) ->
     return _answer(name, True, f"in the catalogue: {', '.join(here.services)}")
 
 
+def cluster_registered(name: str, timeout: float = 45) -> dict[str, Any]:
+    """See that the Services of this control plane server's cluster are in Consul, and CoreDNS asks it.
+
+    The elected control plane server does both; this waits, then fails with what is not as it is asked for.
+    What is for people to put right is in the comment and in the warnings: Services that cannot be in Consul.
+
+    name
+        Anything; shown in the output.
+    timeout
+        For how many seconds to wait. Default: 45.
+
+    ``changes`` is always empty. Under test=True it looks once. Before this server has joined its cluster it
+    succeeds.
+
+    .. code-block:: yaml
+
+        k8s-elected-has-done-it:
+          k8s_consul.cluster_registered: []
+    """
+    if not (apis.KUBERNETES_DIRECTORY / "admin.conf").exists():
+        return _answer(name, True, "this server has not joined its cluster yet")
+    try:
+        found = clusters.drift(0 if __opts__["test"] else timeout)
+    except (HostError, OSError) as error:
+        return _answer(name, False, redacted(str(error)))
+    said = f"elected is {found['elected'] or 'nobody'}"
+    if found["late"]:
+        result = None if __opts__["test"] else False
+        late = f"{', '.join(found['late'])} — see `journalctl -u k8s-elected` there"
+        return _answer(name, result, f"not as asked for, {said}: {late}") | {"warnings": found["left"]}
+    comment = "\n".join([f"as asked for, {said}", *found["left"]])
+    return _answer(name, True, comment) | {"warnings": found["left"]}
+
+
 def _wrong_with_credentials(here: Situation) -> str:
     """Return why the credentials are not good; empty if they are, as far as can be seen."""
     known = store.read()
@@ -211,16 +261,23 @@ def _wrong_with_credentials(here: Situation) -> str:
         return "none"
     if gossip.used() not in (None, known.gossip_key):
         return _ANOTHER_KEY
-    if sorted(known.services) != sorted(here.services):
+    if sorted(known.services) != sorted(here.services) or known.cluster != here.cluster:
         return "for other services"
     if here.secrets:
         return "" if known.authority == here.secrets.authority else "of another authority"
+    return "" if _are_taken(known) else "refused"
+
+
+def _are_taken(known: store.Credentials) -> bool:
     try:
         Agent(known.token).get("acl/token/self")
+        if known.cluster_token is None:
+            return True
+        # A cluster that was taken out of the file, and put in again, has another policy of the same name.
+        return bool(Agent(known.cluster_token).get("acl/token/self").get("Policies"))
     except AgentError as error:
         # An agent that is down says nothing about its token.
-        return "refused" if error.status == FORBIDDEN else ""
-    return ""
+        return error.status != FORBIDDEN
 
 
 def _wait_for_credentials(here: Situation, timeout: float) -> str:
@@ -271,8 +328,23 @@ def _management(here: Situation) -> Agent:
     return Agent(here.secrets.management_token)
 
 
-def _own_token(here: Situation) -> str:
-    return f"acl/token/{consul.accessor(here.datacenter.name, here.server)}"
+def _own_tokens(here: Situation) -> list[tuple[dict[str, Any], str | None]]:
+    """Return the tokens of a Consul server's own agent, with the secret of each."""
+    known, name = store.read(), here.datacenter.name
+    tokens = [(consul.token(name, here.server, here.services), known.token if known else None)]
+    if here.cluster:
+        token = consul.cluster_token(name, here.server, here.cluster)
+        tokens.append((token, known.cluster_token if known else None))
+    return tokens
+
+
+def _has_tokens(agent: Agent, here: Situation) -> bool:
+    """Whether the tokens are there, with their secrets, and allow what they are to and no more."""
+    for wanted, secret in _own_tokens(here):
+        token = agent.find(f"acl/token/{wanted['AccessorID']}")
+        if not (token and token["SecretID"] == secret and acl.grants(token, wanted)):
+            return False
+    return True
 
 
 def _converged(

@@ -5,6 +5,7 @@
 {%- if 'problems' not in datacenter and datacenter['spec']['consul'] %}
 {%- set consul = datacenter['spec']['consul'] %}
 {%- set is_server = grains['id'] in consul['servers'] %}
+{%- set want = salt['k8s_consul.desired'](datacenter, pillar.get('k8s')) %}
 
 include:
   - k8s.site_repository
@@ -23,6 +24,43 @@ k8s-consul-package:
     - update_holds: True
     - require:
       - sls: k8s.site_repository
+
+# Pods ask the agent of their own server, at an address that is the same on each and leads nowhere else.
+{%- if want['pods_dns'] %}
+
+k8s-consul-dns-package:
+  pkg.installed:
+    - name: nftables
+    - install_recommends: False
+    - require:
+      - sls: k8s.site_repository
+
+k8s-consul-dns-rules:
+  file.managed:
+    - name: /etc/k8s-consul-dns.nft
+    - contents: {{ want['pods_dns'] | json }}
+    - check_cmd: /usr/sbin/nft --check --file
+    - require:
+      - pkg: k8s-consul-dns-package
+
+k8s-consul-dns-unit:
+  file.managed:
+    - name: /etc/systemd/system/k8s-consul-dns.service
+    - source: salt://k8s/files/k8s-consul-dns.service
+
+k8s-consul-dns:
+  k8s_server.service:
+    - name: k8s-consul-dns
+    - files:
+      - /etc/k8s-consul-dns.nft
+      - /etc/systemd/system/k8s-consul-dns.service
+    - reload: True
+    - require:
+      - file: k8s-consul-dns-rules
+      - file: k8s-consul-dns-unit
+    - require_in:
+      - k8s_server: k8s-consul
+{%- endif %}
 
 k8s-consul-admitted:
   k8s_consul.admitted:
@@ -77,4 +115,97 @@ k8s-consul-registered:
     - assignment: {{ datacenter | json }}
     - require:
       - k8s_server: k8s-consul-reloaded
+{%- if not want['pods_dns'] %}
+
+# The address goes when no agent listens there any more.
+k8s-consul-no-dns:
+  service.dead:
+    - name: k8s-consul-dns
+    - enable: False
+    - require:
+      - k8s_server: k8s-consul
+
+k8s-consul-no-dns-unit:
+  file.absent:
+    - name: /etc/systemd/system/k8s-consul-dns.service
+    - require:
+      - service: k8s-consul-no-dns
+{%- endif %}
+{%- if want['elected'] %}
+
+k8s-elected-configuration:
+  file.managed:
+    - name: /etc/k8s-elected.json
+    - contents: {{ want['elected'] | json }}
+
+k8s-elected-unit:
+  file.managed:
+    - name: /etc/systemd/system/k8s-elected.service
+    - source: salt://k8s/files/k8s-elected.service.jinja
+    - template: jinja
+    - context:
+        path: {{ want['path'] | json }}
+        code: {{ want['code'] | json }}
+
+k8s-elected:
+  k8s_server.service:
+    - name: k8s-elected
+    - files:
+      - /etc/k8s-elected.json
+      - /etc/systemd/system/k8s-elected.service
+    - require:
+      - file: k8s-elected-configuration
+      - file: k8s-elected-unit
+      - k8s_consul: k8s-consul-registered
+
+k8s-elected-has-done-it:
+  k8s_consul.cluster_registered:
+    - require:
+      - k8s_server: k8s-elected
+{%- else %}
+
+k8s-elected-not:
+  service.dead:
+    - name: k8s-elected
+    - enable: False
+
+k8s-elected-no-files:
+  file.absent:
+    - names:
+      - /etc/systemd/system/k8s-elected.service
+      - /etc/k8s-elected.json
+    - require:
+      - service: k8s-elected-not
+{%- endif %}
+{%- for kind, unit, directory in (
+    ('dnsmasq', 'dnsmasq', '/etc/dnsmasq.d'), ('resolved', 'systemd-resolved', '/etc/systemd/resolved.conf.d')) %}
+{%- set file = directory ~ '/k8s-consul.conf' %}
+{%- if want[kind] %}
+
+k8s-consul-{{ kind }}-configuration:
+  file.managed:
+    - name: {{ file }}
+    - source: salt://k8s/files/consul-{{ kind }}.conf
+    - makedirs: True
+
+k8s-consul-{{ kind }}:
+  k8s_server.service:
+    - name: {{ unit }}
+    - files: [{{ file }}]
+    - require:
+      - file: k8s-consul-{{ kind }}-configuration
+      - k8s_server: k8s-consul
+{%- else %}
+
+k8s-consul-no-{{ kind }}:
+  file.absent:
+    - name: {{ file }}
+
+k8s-consul-no-{{ kind }}-restart:
+  cmd.run:
+    - name: systemctl try-restart {{ unit }}
+    - onchanges:
+      - file: k8s-consul-no-{{ kind }}
+{%- endif %}
+{%- endfor %}
 {%- endif %}

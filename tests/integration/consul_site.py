@@ -19,7 +19,7 @@ from site_build.pillar_secrets import Secrets
 from k8s_lifecycle.discovery import acl, files, store
 from k8s_lifecycle.discovery.agent import Agent, AgentError
 from k8s_lifecycle.discovery.situation import Situation, situation
-from k8s_lifecycle.model import datacenters
+from k8s_lifecycle.model import consul, datacenters
 
 ENOUGH = 40.0
 
@@ -119,4 +119,4 @@ class Site:
         agent.wait_until_trusted(ENOUGH)
         assert not acl.catalogue_is_open(agent)
         acl.open_catalogue(agent)
-        acl.grant(agent, name, server, self.situation(server).services, credentials.token)
+        acl.grant(agent, consul.token(name, server, self.situation(server).services), credentials.token)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -16,10 +17,12 @@ from consul_site import Site, wait_until
 
 from k8s_lifecycle.cluster import sealing
 from k8s_lifecycle.decision import gossip as decision
-from k8s_lifecycle.discovery import acl, admission, gossip, store
+from k8s_lifecycle.discovery import acl, admission, catalogue, gossip, store
 from k8s_lifecycle.discovery.agent import Agent, AgentError
+from k8s_lifecycle.discovery.catalogue import Cluster
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import consul
+from k8s_lifecycle.model.kubernetes_services import OURS, Instance
 
 ADDRESSES = {"dc1-s": "127.0.1.1", "dc2-s": "127.0.2.1", "dc1-w": "127.0.1.2", "dc1-x": "127.0.1.3"}
 SPEC = """
@@ -30,7 +33,11 @@ consul:
   services:
     redis: {{servers: ["dc1-w"], port: 6379, check: {{tcp: "127.0.1.1:8500"}}}}
     mariadb: {{servers: ["dc1-db"], port: 3306, check: {{tcp: "127.0.1.1:8500"}}}}
+    brief: {{servers: ["dc1-w"], port: 7777, check: {{tcp: "127.0.1.2:7777", interval: 2, timeout: 1}}}}
+  kubernetes: {{{name}-prod: [shop, "pay-*"], {name}-test: [test]}}
 """
+ALL = {"node-exporter", "redis", "brief"}
+CLUSTER = Cluster("dc1-prod", "10.11.0.100")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +92,7 @@ def services(site: Site, server: str, asked: str = "dc1-s") -> set[str]:
 
 
 def test_an_agent_registers_its_server_and_what_the_spec_has_for_it(site: Site) -> None:
-    wait_until("all of it", lambda: services(site, "dc1-w") == {"node-exporter", "redis"})
+    wait_until("all of it", lambda: services(site, "dc1-w") == ALL)
 
 
 def test_acls_are_set_up_once(site: Site) -> None:
@@ -98,12 +105,12 @@ def test_acls_are_set_up_once(site: Site) -> None:
 
 def test_a_token_is_changed_where_the_services_do_and_stays_the_same_otherwise(site: Site) -> None:
     agent = site.management("dc1")
-    first = acl.grant(agent, "dc1", "dc1-t", ["node-exporter"])
-    assert acl.grant(agent, "dc1", "dc1-t", ["node-exporter", "redis"]) == first
+    first = acl.grant(agent, consul.token("dc1", "dc1-t", ["node-exporter"]))
+    assert acl.grant(agent, consul.token("dc1", "dc1-t", ["node-exporter", "redis"])) == first
     token = agent.get(f"acl/token/{_accessor('dc1-t')}")
     assert [one["ServiceName"] for one in token["ServiceIdentities"]] == ["node-exporter", "redis"]
     agent.put(f"acl/token/{_accessor('dc1-t')}", {**token, "Policies": [{"Name": "global-management"}]})
-    acl.grant(agent, "dc1", "dc1-t", ["node-exporter"])
+    acl.grant(agent, consul.token("dc1", "dc1-t", ["node-exporter"]))
     token = agent.get(f"acl/token/{_accessor('dc1-t')}")
     assert not token.get("Policies")
 
@@ -150,7 +157,7 @@ def test_who_shows_no_certificate_is_not_talked_to(site: Site) -> None:
 
 def test_the_catalogue_is_read_across_datacenters_and_nothing_else(site: Site) -> None:
     wait_until("the join", lambda: len(site.agent("dc2-s").get("catalog/datacenters")) == 2)
-    wait_until("dc1 seen from dc2", lambda: services(site, "dc1-w", "dc2-s") == {"node-exporter", "redis"})
+    wait_until("dc1 seen from dc2", lambda: services(site, "dc1-w", "dc2-s") == ALL)
     for token in (None, site.secrets["dc2-s"]["consul"]["management_token"]):
         with pytest.raises(AgentError) as refused:
             site.agent("dc2-s", token).get("kv/secret", dc="dc1")
@@ -179,6 +186,143 @@ def resolve(name: str, server: str) -> list[str]:
     return records
 
 
+@pytest.fixture(scope="module")
+def writer(site: Site) -> Agent:
+    """The agent with the token of a control plane of dc1-prod, admitted as the product does it."""
+    acl.set_cluster_policies(site.management("dc1"), consul.cluster_policies(site.datacenters.usable["dc1"]))
+    run = site.folder / "dc1-cp/run"
+    admission.request("dc1", run)
+    public = admission.requested(run)
+    assert public
+    applicant = admission.Applicant("dc1", "dc1-cp", ("node-exporter",), public, "dc1-prod")
+    box = admission.mint(site.management("dc1"), site.access("dc1-s"), applicant)
+    kept = admission.accept(box, "dc1-cp", run, site.folder / "dc1-cp/kept")
+    assert kept.cluster == "dc1-prod"
+    assert kept.cluster_token not in (None, kept.token)
+    return site.agent("dc1-s", kept.cluster_token)
+
+
+def instance(service: str = "shop", address: str = "10.11.0.21", ready: bool = True) -> Instance:
+    meta = {**OURS, "cluster": "dc1-prod", "namespace": "default", "kubernetes-service": "web"}
+    return Instance(service, address, 30080, meta, ready)
+
+
+def settle(writer: Agent, *wanted: Instance) -> catalogue.Differences:
+    """Make the catalogue have these instances of the cluster; return what was to be done."""
+    reader = Agent(address=f"{ADDRESSES['dc1-s']}:8500")
+    todo = catalogue.differences(catalogue.found(reader, CLUSTER), wanted)
+    catalogue.settle(writer, CLUSTER, todo, lambda: None)
+    assert not catalogue.differences(catalogue.found(reader, CLUSTER), wanted)
+    return todo
+
+
+def shop(server: str) -> list[str]:
+    return resolve("shop.service.dc1.consul", ADDRESSES[server])
+
+
+def test_services_of_a_cluster_are_in_the_catalogue_as_they_are(site: Site, writer: Agent) -> None:
+    both = instance(), instance(address="10.11.0.22", ready=False)
+    assert settle(writer, *both)
+    assert not settle(writer, *both)
+    for server in ("dc1-s", "dc2-s"):
+        wait_until(
+            "shop", lambda at=server: resolve("shop.service.dc1.consul", ADDRESSES[at]) == ["10.11.0.21"]
+        )
+    settle(writer, instance(ready=False), instance(address="10.11.0.22"))
+    assert resolve("shop.service.dc1.consul", ADDRESSES["dc1-s"]) == ["10.11.0.22"]
+    settle(writer)
+    assert resolve("shop.service.dc1.consul", ADDRESSES["dc1-s"]) == []
+    assert "shop" not in site.agent("dc1-s").get("catalog/services")
+    assert site.agent("dc1-s").get("health/node/k8s_dc1-prod") == []
+
+
+def test_a_cluster_writes_nothing_but_its_own_node_and_names(site: Site, writer: Agent) -> None:
+    settle(writer, instance("pay-card"))
+    with pytest.raises(HostError):  # what is refused is not in the way of what is not
+        settle(writer, instance("test"), instance("pay-cash"))
+    assert site.agent("dc1-s").get("health/service/pay-cash", passing="1")
+    for name in ("test", "redis", "payment", "node-exporter"):
+        with pytest.raises(HostError, match=f"^{name}/default/web/10.11.0.21:30080: .* 403 "):
+            settle(writer, instance("pay-card"), instance(name))
+    for node in ("k8s_dc1-test", "dc1-w", "intruder"):
+        with pytest.raises(AgentError) as refused:
+            writer.put("catalog/register", {"Node": node, "Address": "127.9.9.9"})
+        assert refused.value.status == 403
+        with pytest.raises(AgentError) as refused:
+            writer.put("catalog/deregister", {"Node": node})
+        assert refused.value.status == 403
+    for path in ("kv/secret", "acl/tokens"):
+        with pytest.raises(AgentError) as refused:
+            writer.get(path)
+        assert refused.value.status == 403
+
+
+def test_a_name_that_is_taken_from_a_cluster_can_still_be_removed(site: Site, writer: Agent) -> None:
+    settle(writer, instance("pay-card"))
+    agent, wanted = site.management("dc1"), consul.cluster_policies(site.datacenters.usable["dc1"])
+    name = "k8s-lifecycle-cluster-dc1-prod"
+    fewer = "".join(line + "\n" for line in wanted[name].splitlines() if "pay-" not in line)
+    acl.set_cluster_policies(agent, {**wanted, name: fewer})
+    wait_until("the right to be gone", lambda: refused(writer, instance("pay-cash")))
+    assert settle(writer).remove
+    acl.set_cluster_policies(agent, wanted)
+
+
+def refused(writer: Agent, wanted: Instance) -> bool:
+    try:
+        catalogue.settle(writer, CLUSTER, catalogue.Differences(False, [wanted], []), lambda: None)
+    except HostError as error:
+        return " 403 " in str(error)
+    return False
+
+
+def test_the_agents_own_token_writes_nothing_for_the_cluster(site: Site, writer: Agent) -> None:
+    kept = store.read(site.folder / "dc1-cp/kept")
+    assert kept
+    with pytest.raises(HostError, match=" 403 "):
+        settle(site.agent("dc1-s", kept.token), instance())
+
+
+def test_a_cluster_that_may_no_longer_leaves_nothing(site: Site, writer: Agent) -> None:
+    settle(writer, instance())
+    agent, wanted = site.management("dc1"), consul.cluster_policies(site.datacenters.usable["dc1"])
+    left = {name: rules for name, rules in wanted.items() if not name.endswith("dc1-prod")}
+    acl.set_cluster_policies(agent, left)
+    assert acl.cluster_policies(agent) == left
+    assert "k8s_dc1-prod" not in {one["Node"] for one in site.agent("dc1-s").get("catalog/nodes")}
+    with pytest.raises(HostError, match=" 403 "):
+        settle(writer, instance())
+    acl.set_cluster_policies(agent, wanted)
+    # It has another policy now: the state asks again, and the token is made good.
+    assert not writer.get("acl/token/self").get("Policies")
+    run = site.folder / "dc1-cp/run"
+    for cluster in ("dc1-prod", None):
+        admission.request("dc1", run)
+        applicant = admission.Applicant("dc1", "dc1-cp", (), admission.requested(run) or "", cluster)
+        admission.mint(agent, site.access("dc1-s"), applicant)
+        if cluster:
+            wait_until("the token to be good", lambda: settle(writer, instance()))
+    with pytest.raises(HostError, match="ACL not found"):
+        settle(writer)
+    acl.forget(agent, "dc1", "dc1-cp")
+
+
+def test_a_token_for_a_cluster_waits_until_the_cluster_may_write(site: Site) -> None:
+    applicant = admission.Applicant("dc1", "dc1-cp", (), "", "dc1-else")
+    with pytest.raises(HostError, match="dc1-else may write nothing into the catalogue yet"):
+        admission.mint(site.management("dc1"), site.access("dc1-s"), applicant)
+    acl.forget(site.management("dc1"), "dc1", "dc1-cp")
+
+
+def test_an_instance_that_dies_is_not_answered_any_more_after_its_checks_interval(site: Site) -> None:
+    """Interval and timeout of the check, the agent's word to the Consul server, and the poll of this test."""
+    with socket.create_server(("127.0.1.2", 7777)):
+        wait_until("brief", lambda: resolve("brief.service.dc1.consul", ADDRESSES["dc2-s"]) == ["127.0.1.2"])
+    began = time.monotonic()
+    wait_until("its end", lambda: resolve("brief.service.dc1.consul", ADDRESSES["dc2-s"]) == [])
+    assert time.monotonic() - began < 2 + 1 + 1
+
+
 def test_a_server_that_comes_back_with_an_empty_disk_is_the_same_node(site: Site) -> None:
     kept = store.read(site.folder / "dc1-w/kept")
     assert kept
@@ -186,7 +330,7 @@ def test_a_server_that_comes_back_with_an_empty_disk_is_the_same_node(site: Site
     shutil.rmtree(site.folder / "dc1-w/data")
     site.start("dc1-w", kept)
     wait_until("its registration", lambda: "Synced node info" in site.said("dc1-w"))
-    assert services(site, "dc1-w") == {"node-exporter", "redis"}
+    assert services(site, "dc1-w") == ALL
 
 
 def test_the_gossip_key_is_changed_step_by_step_in_both_datacenters(site: Site) -> None:
@@ -223,11 +367,17 @@ def test_the_gossip_key_is_changed_step_by_step_in_both_datacenters(site: Site) 
 def test_a_server_that_is_gone_is_forgotten(site: Site) -> None:
     kept = store.read(site.folder / "dc1-w/kept")
     assert kept
-    site.stop("dc1-w")
     agent = site.management("dc1")
+    only_there = {"redis", "brief"}
+    assert only_there <= set(agent.get("catalog/services"))
+    site.stop("dc1-w")
     # Consul may take the node out of the catalogue with the member.
     assert {"token", "member"} <= set(acl.forget(agent, "dc1", "dc1-w"))
     wait_until("no trace of it", lambda: acl.forget(agent, "dc1", "dc1-w") == [])
     assert "dc1-w" not in {one["Node"] for one in site.agent("dc1-s").get("catalog/nodes")}
+    assert not only_there & set(agent.get("catalog/services"))
+    for path in ("health/node/dc1-w", "session/node/dc1-w"):
+        assert agent.get(path) == [], path
+    assert agent.get("connect/intentions") == []
     with pytest.raises(AgentError):
         site.agent("dc1-s", kept.token).get("acl/token/self")

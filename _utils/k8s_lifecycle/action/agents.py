@@ -13,7 +13,7 @@ from k8s_lifecycle.action.fleet import Answer, Call
 from k8s_lifecycle.action.metrics_access import TIMEOUT, through_any
 from k8s_lifecycle.action.scheduler import AllOf, Task
 from k8s_lifecycle.decision import gossip as decision
-from k8s_lifecycle.model.consul import Membership, service_names
+from k8s_lifecycle.model.consul import Membership, service_names, writes_for
 from k8s_lifecycle.model.datacenters import Datacenters, Place
 from k8s_lifecycle.model.spec import Catalogue
 
@@ -140,6 +140,7 @@ def _mint(place: Place, membership: Membership | None, server: str, public: str)
         "datacenter": datacenter.name,
         "services": service_names(datacenter, server, membership),
         "public": public,
+        "cluster": writes_for(datacenter, membership),
     }
     servers = datacenter.consul.servers if datacenter.consul else {}
     answer = yield from through_any(servers, "k8s_consul.mint", arguments)

@@ -6,9 +6,10 @@ goes on alone. Everything here may be done twice, and by several Consul servers 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from k8s_lifecycle.discovery import catalogue
 from k8s_lifecycle.discovery.agent import Agent
 from k8s_lifecycle.model import consul
 
@@ -17,29 +18,42 @@ ANONYMOUS = "00000000-0000-0000-0000-000000000002"
 
 def open_catalogue(agent: Agent) -> None:
     """Let everybody look up nodes and services."""
-    policy = _policy(agent)
-    rules = {"Name": consul.CATALOGUE_POLICY, "Rules": consul.CATALOGUE_RULES}
-    if policy is None or policy["Rules"] != consul.CATALOGUE_RULES:
-        agent.put(f"acl/policy/{policy['ID']}" if policy else "acl/policy", rules)
+    _set_policy(agent, consul.CATALOGUE_POLICY, consul.CATALOGUE_RULES)
     links = {"Description": "Anonymous Token", "Policies": [{"Name": consul.CATALOGUE_POLICY}]}
     agent.put(f"acl/token/{ANONYMOUS}", links)
 
 
 def catalogue_is_open(agent: Agent) -> bool:
     """Whether everybody may look up nodes and services, and do nothing else."""
-    policy = _policy(agent)
+    policy = _policy(agent, consul.CATALOGUE_POLICY)
     links = [link["Name"] for link in agent.get(f"acl/token/{ANONYMOUS}").get("Policies") or ()]
     return bool(policy and policy["Rules"] == consul.CATALOGUE_RULES and links == [consul.CATALOGUE_POLICY])
 
 
-def grant(
-    agent: Agent, datacenter: str, server: str, services: Sequence[str], secret: str | None = None
-) -> str:
-    """Return the token of a server, made if it has none, for this node and these services and no others.
+def cluster_policies(agent: Agent) -> dict[str, str]:
+    """Return the rules of the policies that clusters have now, by their names."""
+    names = [one["Name"] for one in agent.get("acl/policies")]
+    ours = [name for name in names if name.startswith(consul.CLUSTER_POLICY)]
+    return {name: policy["Rules"] for name in ours if (policy := _policy(agent, name))}
 
-    secret: what a new one shall be; by chance if not given.
+
+def set_cluster_policies(agent: Agent, wanted: Mapping[str, str]) -> None:
+    """Let each cluster write what it may; forget those that may no longer, with what they have written."""
+    there = cluster_policies(agent)
+    for name, rules in wanted.items():
+        if there.get(name) != rules:
+            _set_policy(agent, name, rules)
+    for name in there.keys() - wanted.keys():
+        policy = _policy(agent, name)
+        agent.delete(f"acl/policy/{policy['ID']}")
+        catalogue.forget(agent, consul.CLUSTER_NODE + name.removeprefix(consul.CLUSTER_POLICY))
+
+
+def grant(agent: Agent, wanted: Mapping[str, Any], secret: str | None = None) -> str:
+    """Return the secret of a token, made if there is none, that allows what is wanted and nothing else.
+
+    wanted: as the model has it. secret: what a new one shall be; by chance if not given.
     """
-    wanted = consul.token(datacenter, server, services)
     path = f"acl/token/{wanted['AccessorID']}"
     found = agent.find(path)
     if found is not None and secret not in (None, found["SecretID"]):
@@ -52,23 +66,26 @@ def grant(
     return str(found["SecretID"])
 
 
+def revoke(agent: Agent, accessor: str) -> bool:
+    """Revoke a token; return whether there was one."""
+    path = f"acl/token/{accessor}"
+    there = agent.find(path) is not None
+    if there:
+        agent.delete(path)
+    return there
+
+
 def grants(token: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a token allows what is wanted of it, and nothing else."""
-    services = {one["ServiceName"] for one in token.get("ServiceIdentities") or ()}
-    nodes = [(one["NodeName"], one["Datacenter"]) for one in token.get("NodeIdentities") or ()]
-    return (
-        services == {one["ServiceName"] for one in wanted["ServiceIdentities"]}
-        and nodes == [(one["NodeName"], one["Datacenter"]) for one in wanted["NodeIdentities"]]
-        and not (token.get("Policies") or token.get("Roles"))
-    )
+    return _allowed(token) == _allowed(wanted)
 
 
 def forget(agent: Agent, datacenter: str, server: str) -> list[str]:
     """Revoke a server's token and take its node out of the catalogue; return what was there."""
     gone = []
-    path = f"acl/token/{consul.accessor(datacenter, server)}"
-    if agent.find(path) is not None:
-        agent.delete(path)
+    own, for_cluster = consul.accessor(datacenter, server), consul.cluster_accessor(datacenter, server)
+    # A list: both are to go, whether there was the first or not.
+    if any([revoke(agent, own), revoke(agent, for_cluster)]):
         gone.append("token")
     if server in {member["Name"] for member in agent.get("agent/members")}:
         agent.put(f"agent/force-leave/{server}", prune="")
@@ -79,6 +96,21 @@ def forget(agent: Agent, datacenter: str, server: str) -> list[str]:
     return gone
 
 
-def _policy(agent: Agent) -> Any:
-    link = next((one for one in agent.get("acl/policies") if one["Name"] == consul.CATALOGUE_POLICY), None)
+def _allowed(token: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        {one["ServiceName"] for one in token.get("ServiceIdentities") or ()},
+        {(one["NodeName"], one["Datacenter"]) for one in token.get("NodeIdentities") or ()},
+        {one["Name"] for one in token.get("Policies") or ()},
+        bool(token.get("Roles")),
+    )
+
+
+def _set_policy(agent: Agent, name: str, rules: str) -> None:
+    policy = _policy(agent, name)
+    if policy is None or policy["Rules"] != rules:
+        agent.put(f"acl/policy/{policy['ID']}" if policy else "acl/policy", {"Name": name, "Rules": rules})
+
+
+def _policy(agent: Agent, name: str) -> Any:
+    link = next((one for one in agent.get("acl/policies") if one["Name"] == name), None)
     return agent.get(f"acl/policy/{link['ID']}") if link else None

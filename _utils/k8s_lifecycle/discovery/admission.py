@@ -12,6 +12,7 @@ from k8s_lifecycle.discovery import acl, gossip, store
 from k8s_lifecycle.discovery.agent import Agent
 from k8s_lifecycle.discovery.files import Access
 from k8s_lifecycle.errors import HostError
+from k8s_lifecycle.model import consul
 from k8s_lifecycle.server import durable
 
 NAME = "consul-admission"
@@ -22,12 +23,16 @@ TTL = 300
 
 @dataclass(frozen=True)
 class Applicant:
-    """The server that asks, what it may register, and the key that its credentials are sealed to."""
+    """The server that asks, what it may register, and the key that its credentials are sealed to.
+
+    cluster: the one whose Services it may write into the catalogue, if it is a control plane of such a one.
+    """
 
     datacenter: str
     server: str
     services: tuple[str, ...]
     public: str
+    cluster: str | None = None
 
 
 def request(datacenter: str, directory: Path = key_pair.DIRECTORY) -> None:
@@ -51,12 +56,32 @@ def mint(agent: Agent, access: Access, applicant: Applicant) -> str:
     """Return the box with the credentials of a server. agent: with the management token."""
     if not acl.catalogue_is_open(agent):
         raise HostError("the ACLs are not set up yet: highstate does it on the Consul servers")
-    token = acl.grant(agent, applicant.datacenter, applicant.server, applicant.services)
+    own = consul.token(applicant.datacenter, applicant.server, applicant.services)
+    token = acl.grant(agent, own)
     key = gossip.used() or access.gossip_key
-    credentials = store.Credentials(token, key, access.authority, list(applicant.services))
+    credentials = store.Credentials(
+        token,
+        key,
+        access.authority,
+        list(applicant.services),
+        applicant.cluster,
+        _cluster_token(agent, applicant),
+    )
     expires = int(time.time()) + TTL
     label = sealing.Label(applicant.server, applicant.datacenter, ROLE, expires, PURPOSE)
     return sealing.seal(json.dumps(asdict(credentials)).encode(), applicant.public, label)
+
+
+def _cluster_token(agent: Agent, applicant: Applicant) -> str | None:
+    if applicant.cluster is None:
+        acl.revoke(agent, consul.cluster_accessor(applicant.datacenter, applicant.server))
+        return None
+    if f"{consul.CLUSTER_POLICY}{applicant.cluster}" not in acl.cluster_policies(agent):
+        raise HostError(
+            f"{applicant.cluster} may write nothing into the catalogue yet: highstate on the Consul servers "
+            "lets it"
+        )
+    return acl.grant(agent, consul.cluster_token(applicant.datacenter, applicant.server, applicant.cluster))
 
 
 def accept(

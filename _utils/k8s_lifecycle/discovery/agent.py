@@ -31,8 +31,10 @@ class AgentError(HostError):
 class Agent:
     """Calls to the agent with one token; without one they may look up nodes and services."""
 
-    def __init__(self, token: str | None = None, address: str = f"127.0.0.1:{HTTP_PORT}") -> None:
-        self._address, self._token = address, token
+    def __init__(
+        self, token: str | None = None, address: str = f"127.0.0.1:{HTTP_PORT}", timeout: float = TIMEOUT
+    ) -> None:
+        self._address, self._token, self._timeout = address, token, timeout
 
     def get(self, path: str, **query: str) -> Any:
         """Return what is at a path."""
@@ -87,7 +89,7 @@ class Agent:
             request.data = json.dumps(content).encode()
         tried = f"{method} {path.partition('?')[0]}"
         try:
-            with _DIRECT.open(request, timeout=TIMEOUT) as answer:
+            with _DIRECT.open(request, timeout=self._timeout) as answer:
                 said = answer.read()
         except urllib.error.HTTPError as error:
             text = error.read().decode(errors="replace").strip()[:300]

@@ -54,7 +54,9 @@ def wanted(situation: Situation, credentials: Credentials) -> dict[str, str]:
     datacenter, secrets = situation.datacenter, situation.secrets
     if datacenter.consul is None:
         return {}
-    agent = consul.agent(datacenter, situation.server, situation.address(), situation.place.peers)
+    agent = consul.agent(
+        datacenter, situation.server, situation.address(), situation.place.peers, situation.membership
+    )
     services = [
         {**definition, "token": credentials.token}
         for definition in consul.services(datacenter, situation.server, situation.membership)

@@ -36,6 +36,11 @@ class Situation:
         """Return the names of the services that it registers."""
         return consul.service_names(self.datacenter, self.server, self.membership)
 
+    @property
+    def cluster(self) -> str | None:
+        """Return the cluster whose Services it may write into the catalogue."""
+        return consul.writes_for(self.datacenter, self.membership)
+
     def address(self) -> str:
         """Return the address that it shows to the others: a Consul server's is in the spec."""
         named = self.datacenter.consul.servers.get(self.server) if self.datacenter.consul else None

@@ -14,12 +14,17 @@ DIRECTORY = Path("/var/lib/k8s-lifecycle")
 
 @dataclass(frozen=True)
 class Credentials:
-    """What an agent needs to be let in. services: those that its token may register."""
+    """What an agent needs to be let in. services: those that its token may register.
+
+    cluster, cluster_token: on a control plane, what writes the Services of its cluster into the catalogue.
+    """
 
     token: str
     gossip_key: str
     authority: str
     services: list[str]
+    cluster: str | None = None
+    cluster_token: str | None = None
 
 
 def read(directory: Path = DIRECTORY) -> Credentials | None:

@@ -32,6 +32,14 @@ NODE_ROLES = (CONTROL_PLANE, "worker")
 CATALOGUE_POLICY = "k8s-lifecycle-catalogue"
 CATALOGUE_RULES = 'node_prefix "" { policy = "read" }\nservice_prefix "" { policy = "read" }\n'
 
+# What a control plane may write for the Services of its cluster: the one node that stands for the cluster,
+# and the names that are the cluster's. No server is called like that node: a minion id has no underscore.
+CLUSTER_POLICY = "k8s-lifecycle-cluster-"
+CLUSTER_NODE = "k8s_"
+
+# Where pods ask for names of `consul.`: on their own server, wherever they run. Nothing outside reaches it.
+PODS_DNS = "169.254.20.53"
+
 # What the management token is called in a Consul server's configuration, since 1.11 and before.
 MANAGEMENT = ("initial_management", "master")
 
@@ -52,7 +60,11 @@ class Membership:
 
 
 def agent(
-    datacenter: Datacenter, server: str, address: str, peers: Mapping[str, Sequence[str]]
+    datacenter: Datacenter,
+    server: str,
+    address: str,
+    peers: Mapping[str, Sequence[str]],
+    membership: Membership | None = None,
 ) -> dict[str, Any]:
     """Return an agent's configuration but for its secrets and services.
 
@@ -69,6 +81,7 @@ def agent(
         "data_dir": DATA,
         "bind_addr": address,
         "client_addr": "127.0.0.1",
+        **({"addresses": {"dns": f"127.0.0.1 {PODS_DNS}"}} if answers_pods(datacenter, membership) else {}),
         "ports": {"grpc": -1, **({"grpc_tls": -1} if consul.version >= _GRPC_TLS else {})},
         "retry_join": others,
         "acl": {"enabled": True, "default_policy": "deny", "down_policy": "extend-cache"},
@@ -119,6 +132,38 @@ def service_names(datacenter: Datacenter, server: str, membership: Membership | 
     return [definition["name"] for definition in services(datacenter, server, membership)]
 
 
+def answers_pods(datacenter: Datacenter, membership: Membership | None) -> bool:
+    """Whether pods run on a server that are to find names of `consul.`."""
+    return _consul(datacenter).dns.pods and membership is not None and membership.role in NODE_ROLES
+
+
+def resolver(datacenter: Datacenter, server: str, kind: str) -> bool:
+    """Whether a server resolves names by `dnsmasq` or `resolved`, which is to be told of Consul."""
+    return names(getattr(_consul(datacenter).dns, kind), server)
+
+
+def writes_for(datacenter: Datacenter, membership: Membership | None) -> str | None:
+    """Return the cluster whose Services a server may write into the catalogue: its control planes may."""
+    if membership is None or membership.role != "control-plane":
+        return None
+    return membership.cluster if membership.cluster in _consul(datacenter).kubernetes else None
+
+
+def cluster_policies(datacenter: Datacenter) -> dict[str, str]:
+    """Return the rules of the policy of each cluster, by the policy's name."""
+    clusters = _consul(datacenter).kubernetes
+    return {f"{CLUSTER_POLICY}{name}": _cluster_rules(name, may) for name, may in clusters.items()}
+
+
+def _cluster_rules(cluster: str, names_: Sequence[str]) -> str:
+    rules = [f'node "{CLUSTER_NODE}{cluster}"', *map(_service_rule, names_)]
+    return "".join(f'{rule} {{ policy = "write" }}\n' for rule in rules)
+
+
+def _service_rule(name: str) -> str:
+    return f'service_prefix "{name[:-1]}"' if name.endswith("*") else f'service "{name}"'
+
+
 def accessor(datacenter: str, server: str) -> str:
     """Return the public id of a server's token: always the same, so that a server has one token only."""
     return _id(f"token/{datacenter}/{server}")
@@ -132,6 +177,21 @@ def token(datacenter: str, server: str, service_names: Sequence[str]) -> dict[st
         "Local": True,
         "NodeIdentities": [{"NodeName": server, "Datacenter": datacenter}],
         "ServiceIdentities": [{"ServiceName": name} for name in service_names],
+    }
+
+
+def cluster_accessor(datacenter: str, server: str) -> str:
+    """Return the public id of the token with which a control plane writes for its cluster."""
+    return _id(f"cluster-token/{datacenter}/{server}")
+
+
+def cluster_token(datacenter: str, server: str, cluster: str) -> dict[str, Any]:
+    """Return the token with which a control plane writes the Services of its cluster."""
+    return {
+        "AccessorID": cluster_accessor(datacenter, server),
+        "Description": f"k8s-lifecycle: Services of {cluster}, by {server}",
+        "Local": True,
+        "Policies": [{"Name": f"{CLUSTER_POLICY}{cluster}"}],
     }
 
 

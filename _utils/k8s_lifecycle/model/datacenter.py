@@ -232,6 +232,27 @@ class Service:
 
 
 @settings
+class Dns:
+    """Who finds names of `consul.` by the usual way, besides who asks Consul's own port on a server."""
+
+    pods: bool = setting(
+        kinds.FLAG,
+        "`true`: pods, through CoreDNS, of the clusters whose control planes are in the datacenter.",
+        default=False,
+    )
+    dnsmasq: tuple[str, ...] = setting(
+        ListOf(kinds.MINION_GLOB),
+        "Servers that resolve names by their dnsmasq, which is told of Consul: minion ids, or globs.",
+        default=(),
+    )
+    resolved: tuple[str, ...] = setting(
+        ListOf(kinds.MINION_GLOB),
+        "The same for systemd-resolved, where the other name servers are those of links.",
+        default=(),
+    )
+
+
+@settings
 class Consul:
     """The datacenter's Consul."""
 
@@ -245,6 +266,13 @@ class Consul:
         "Services outside Kubernetes. Those of servers, nodes and monitoring are there by themselves.",
         default={},
     )
+    kubernetes: Mapping[str, tuple[str, ...]] = setting(
+        MapOf(kinds.CLUSTER_NAME, ListOf(kinds.SERVICE_GLOB, minimum=1)),
+        "Clusters whose annotated Services are in Consul, each with the names that these may have there, "
+        "such as `[shop, 'pay-*']`: `*` stands for any end. A name is a cluster's or servers', never both.",
+        default={},
+    )
+    dns: Dns = setting(Section(Dns), "Who finds names of `consul.` by the usual way.", default={})
 
     @property
     def version(self) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle.model import documents
-from k8s_lifecycle.model.claims import Claim, conflicts
+from k8s_lifecycle.model.claims import Claim, conflicts, overlap
 from k8s_lifecycle.model.cluster_metrics import Cluster
 from k8s_lifecycle.model.consul import EXPORTERS, OWN_SERVICES
 from k8s_lifecycle.model.datacenter import Central, Datacenter, Prometheus
@@ -21,6 +21,7 @@ from k8s_lifecycle.model.spec import InvalidSpecError
 
 OLDEST_CONSUL = (1, 8, 1)  # the first with node identities
 CONSUL_SERVERS = (1, 3, 5)
+_ALWAYS_THERE = (*OWN_SERVICES, *(exporter for exporter, _ in EXPORTERS.values()))
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,17 @@ def _asked(found: Datacenter, server: str, specs: Iterable[Spec]) -> tuple[Clust
     return tuple(Cluster.of(spec) for spec in specs if spec.datacenter == found.name)
 
 
+def misplaced_clusters(found: Datacenters, clusters: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield what is wrong with the clusters that datacenters name. clusters: the datacenter of each."""
+    for name, one in found.usable.items():
+        for cluster in one.consul.kubernetes if one.consul else ():
+            where = clusters.get(cluster)
+            if where != name:
+                wrong = f"is a cluster of {where}" if where else "there is no cluster of that name"
+                remedy = "name a cluster of this datacenter, or leave it out"
+                yield Problem(f"consul.kubernetes.{cluster}", wrong, remedy).within(name)
+
+
 def from_dict(mapping: Mapping[str, Any]) -> Datacenter:
     """Return the datacenter that `Datacenter.to_dict` gave; raise InvalidSpecError if it is none."""
     found, reader = _draft(str(mapping.get("name")), mapping)
@@ -143,6 +155,7 @@ def _problems(found: Datacenter) -> Iterator[Problem]:
         yield from _consul_version(found.consul.package.version, found)
         yield from _consul_servers(found.consul.servers, found)
         yield from _services(found)
+        yield from _names_of_clusters(found)
 
 
 def _prometheus(found: Datacenter, wanted: Prometheus) -> Iterator[Problem]:
@@ -217,7 +230,7 @@ def _services(found: Datacenter) -> Iterator[Problem]:
         if service.exporter and not found.monitoring.prometheus:
             wrong = "there is no Prometheus that could ask it"
             yield Problem(f"{path}.exporter", wrong, "write `monitoring.prometheus`, too, or leave it out")
-        if name in {*OWN_SERVICES, *(exporter for exporter, _ in EXPORTERS.values())}:
+        if name in _ALWAYS_THERE:
             yield Problem(path, "is always there by itself", "use another name")
         if (service.check.http is None) == (service.check.tcp is None):
             yield Problem(f"{path}.check", "has not exactly one of http and tcp", "write one of them")
@@ -234,6 +247,19 @@ def _services(found: Datacenter) -> Iterator[Problem]:
                 yield Problem(
                     f"consul.services.{claim.cluster}.exporter", wrong, "leave it out of all but one"
                 )
+
+
+def _names_of_clusters(found: Datacenter) -> Iterator[Problem]:
+    """What a cluster may call its Services is nobody else's: who has a name gets what is sent to it."""
+    clusters = found.consul.kubernetes if found.consul else {}
+    owners = [(name, "consul.services") for name in (found.consul.services if found.consul else ())]
+    owners += [(name, "what is always there") for name in _ALWAYS_THERE]
+    for cluster, names in clusters.items():
+        for index, name in enumerate(names):
+            if taken := [f"'{other}' of {owner}" for other, owner in owners if overlap(name, other)]:
+                wrong = f"'{name}' can be the same name as {taken[0]}"
+                yield Problem(f"consul.kubernetes.{cluster}[{index}]", wrong, "give each name once")
+        owners += [(name, f"consul.kubernetes.{cluster}") for name in names]
 
 
 def _clashes(drafts: Mapping[str, tuple[Datacenter, Reader]]) -> Iterator[Problem]:

@@ -274,6 +274,11 @@ SCALAR_TEXT = Scalar(
     "a value", "write text or a whole number, quoted if YAML reads it as something else", _scalar_text
 )
 SERVICE = text("a service name", DNS_LABEL, "redis (lower case letters, digits and '-': it is a DNS name)")
+SERVICE_GLOB = text(
+    "a service glob",
+    rf"{DNS_LABEL}|[a-z0-9][-a-z0-9]{{0,61}}\*",
+    "shop or \"shop-*\" (lower case letters, digits and '-'; `*` only at the end)",
+)
 SIZE = text("a size", r"[1-9]\d*[MGT]B", "50GB")
 SUITE = text("a repository suite", r"/|[A-Za-z0-9][\w./-]*", "bookworm")
 SYSCTL = text("a sysctl", r"[a-z0-9_]+([./][\w*-]+)+", "vm.max_map_count")

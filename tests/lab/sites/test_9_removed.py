@@ -17,3 +17,6 @@ def test_a_server_whose_key_is_deleted_is_forgotten(sites: Lab, first: dict[str,
 
     wait_until("no trace of it", lambda: LIAR not in nodes(), ENOUGH)
     assert OUTSIDE in nodes()
+    for service in ("node-exporter", "inventory"):
+        assert LIAR not in {one["Node"] for one in consul(sites, OUTSIDE, f"catalog/service/{service}")}
+    assert consul(sites, OUTSIDE, f"health/node/{LIAR}") == []

@@ -8,7 +8,7 @@ from k8s_lifecycle.action import agents
 from k8s_lifecycle.action.fleet import Answer, Outcome
 from k8s_lifecycle.action.scheduler import Scheduler
 from k8s_lifecycle.model import datacenters
-from k8s_lifecycle.model.spec import Catalogue
+from k8s_lifecycle.model import spec as specs
 
 SPEC = """
 servers: ["{name}-*"]
@@ -16,15 +16,26 @@ consul:
   package: {{version: 1.8.7-2}}
   servers: {{{name}-s-1: 10.1{number}.0.1, {name}-s-2: 10.1{number}.0.2, {name}-s-3: 10.1{number}.0.3}}
   services: {{redis: {{servers: ["{name}-r-*"], port: 1, check: {{tcp: "127.0.0.1:1"}}}}}}
+  kubernetes: {{{name}-prod: [shop]}}
 """
-KNOWN = {"dc1-w-1", "dc1-r-1", "web-1", *(f"dc{number}-s-{one}" for number in (1, 2) for one in (1, 2, 3))}
+CLUSTER = """
+datacenter: dc1
+environment: prod
+kubernetes: {version: 1.37.2}
+control_plane: {servers: [dc1-cp-1], endpoint: {address: 10.11.0.100, virtual_router_id: 51}}
+pools: {general: {servers: ["dc1-w-*"]}}
+network_addon: {kind: none}
+packages: {containerd: {version: 2.3.7-1}}
+"""
+ASKING = ("dc1-w-1", "dc1-r-1", "dc1-cp-1", "web-1")
+KNOWN = {*ASKING, *(f"dc{number}-s-{one}" for number in (1, 2) for one in (1, 2, 3))}
 
 
 class Servers:
     """A fleet: what each function answers, and what was called."""
 
     def __init__(self):
-        self.waiting = {"dc1-w-1": "public", "dc1-r-1": "public", "web-1": "public"}
+        self.waiting = dict.fromkeys(ASKING, "public")
         self.silent, self.refusing = set(), set()
         self.called, self.answers = [], []
         self.tickets = itertools.count()
@@ -75,8 +86,12 @@ def serve(servers, tmp_path):
     found = datacenters.load(tmp_path)
     assert found.problems == []
 
+    clusters = tmp_path / "clusters"
+    clusters.mkdir()
+    (clusters / "dc1-prod.yaml").write_text(CLUSTER)
+
     def call(*asked, known=frozenset(KNOWN)):
-        return Scheduler(servers).run(agents.serve(found, Catalogue(tmp_path), known, asked))
+        return Scheduler(servers).run(agents.serve(found, specs.load(clusters), known, asked))
 
     return call
 
@@ -84,10 +99,16 @@ def serve(servers, tmp_path):
 def test_a_server_that_waits_is_given_what_its_id_entitles_it_to(servers, serve):
     assert serve("dc1-w-1", "dc1-r-1") == []
     minted = {arguments["server"]: arguments for _, arguments in servers.calls("mint")}
-    assert minted["dc1-w-1"]["services"] == ["node-exporter"]
+    assert minted["dc1-w-1"]["services"] == ["node-exporter", "kubernetes"]
     assert minted["dc1-r-1"]["services"] == ["node-exporter", "redis"]
     assert {server.partition("-s-")[0] for server, _ in servers.calls("mint")} == {"dc1"}
     assert servers.calls("accept") == [("dc1-w-1", {"box": "a box"}), ("dc1-r-1", {"box": "a box"})]
+
+
+def test_only_a_control_plane_of_the_cluster_is_let_write_for_it(servers, serve):
+    assert serve("dc1-w-1", "dc1-cp-1", "dc1-r-1") == []
+    minted = {arguments["server"]: arguments["cluster"] for _, arguments in servers.calls("mint")}
+    assert minted == {"dc1-w-1": None, "dc1-cp-1": "dc1-prod", "dc1-r-1": None}
 
 
 def test_a_server_that_does_not_wait_is_given_nothing(servers, serve):

@@ -146,6 +146,65 @@ def test_node_exporter_behind_tls_is_only_seen_to_listen(datacenter):
     assert check["tcp"] == "127.0.0.1:9100"
 
 
+CLUSTERS = {"dc1-prod": ["web", "pay-*"], "dc1-test": ["test-*"]}
+CONTROL_PLANE = Membership("dc1-prod", "prod", "control-plane", None)
+
+
+@pytest.fixture
+def with_clusters():
+    mapping = {"name": "dc1", **yaml.safe_load(SPEC)}
+    dns = {"pods": True, "dnsmasq": ["dc1-x-*"]}
+    return datacenters.from_dict(
+        {**mapping, "consul": {**mapping["consul"], "kubernetes": CLUSTERS, "dns": dns}}
+    )
+
+
+def test_only_control_planes_of_a_cluster_that_is_named_write_for_it(with_clusters, datacenter):
+    assert consul.writes_for(with_clusters, CONTROL_PLANE) == "dc1-prod"
+    for other in (
+        NODE,
+        None,
+        replace(CONTROL_PLANE, cluster="dc1-else"),
+        replace(CONTROL_PLANE, role="spare"),
+    ):
+        assert consul.writes_for(with_clusters, other) is None
+    assert consul.writes_for(datacenter, CONTROL_PLANE) is None
+
+
+def test_a_cluster_may_write_its_own_node_and_its_own_names(with_clusters):
+    assert consul.cluster_policies(with_clusters) == {
+        "k8s-lifecycle-cluster-dc1-prod": (
+            'node "k8s_dc1-prod" { policy = "write" }\n'
+            'service "web" { policy = "write" }\n'
+            'service_prefix "pay-" { policy = "write" }\n'
+        ),
+        "k8s-lifecycle-cluster-dc1-test": (
+            'node "k8s_dc1-test" { policy = "write" }\nservice_prefix "test-" { policy = "write" }\n'
+        ),
+    }
+    token = consul.cluster_token("dc1", "dc1-cp-1", "dc1-prod")
+    assert token["Policies"] == [{"Name": "k8s-lifecycle-cluster-dc1-prod"}]
+    assert token["AccessorID"] != consul.accessor("dc1", "dc1-cp-1")
+    assert not {"NodeIdentities", "ServiceIdentities"} & set(token)
+
+
+def test_only_nodes_answer_pods(with_clusters, datacenter):
+    def addresses(found, membership):
+        return consul.agent(found, "dc1-w-1", "10.11.0.21", {}, membership).get("addresses")
+
+    assert addresses(with_clusters, NODE) == {"dns": "127.0.0.1 169.254.20.53"}
+    assert addresses(with_clusters, CONTROL_PLANE) == {"dns": "127.0.0.1 169.254.20.53"}
+    assert addresses(with_clusters, None) is None
+    assert addresses(with_clusters, replace(NODE, role="spare")) is None
+    assert addresses(datacenter, NODE) is None
+
+
+def test_a_resolver_is_told_where_the_file_says_so(with_clusters):
+    assert consul.resolver(with_clusters, "dc1-x-1", "dnsmasq")
+    assert not consul.resolver(with_clusters, "dc1-w-1", "dnsmasq")
+    assert not consul.resolver(with_clusters, "dc1-x-1", "resolved")
+
+
 def test_a_token_is_for_one_node_and_has_a_name_of_its_own():
     token = consul.token("dc1", "dc1-w-1", ["node-exporter"])
     assert token["NodeIdentities"] == [{"NodeName": "dc1-w-1", "Datacenter": "dc1"}]

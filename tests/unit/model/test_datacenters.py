@@ -251,6 +251,37 @@ MISTAKES = [
         "has not exactly one of http and tcp",
         "write one of them",
     ),
+    (
+        {"consul.kubernetes": {"dc1-prod": ["shop", "re*"]}},
+        "consul.kubernetes.dc1-prod[1]",
+        "'re*' can be the same name as 'redis' of consul.services",
+        "give each name once",
+    ),
+    (
+        {"consul.kubernetes": {"dc1-prod": ["kubernetes"]}},
+        "consul.kubernetes.dc1-prod[0]",
+        "'kubernetes' can be the same name as 'kubernetes' of what is always there",
+        "give each name once",
+    ),
+    (
+        {"consul.kubernetes": {"dc1-prod": ["shop", "shop-*"], "dc1-test": ["test-*", "sho*"]}},
+        "consul.kubernetes.dc1-test[1]",
+        "'sho*' can be the same name as 'shop' of consul.kubernetes.dc1-prod",
+        "give each name once",
+    ),
+    (
+        {"consul.kubernetes": {"dc1-prod": ["*-shop"]}},
+        "consul.kubernetes.dc1-prod[0]",
+        "'*-shop' is not a service glob",
+        'write a service glob such as shop or "shop-*" (lower case letters, digits and '
+        "'-'; `*` only at the end)",
+    ),
+    (
+        {"consul.kubernetes": {"dc1-prod": []}},
+        "consul.kubernetes.dc1-prod",
+        "the list is empty",
+        "write a list of service globs, at least 1",
+    ),
 ]
 
 
@@ -259,6 +290,17 @@ def test_one_mistake_gives_one_message(load, values, path, wrong, remedy):
     (problem,) = load(**values).problems
     where = f"dc1.yaml: {path}" if path else "dc2.yaml: consul.servers.dc2-s-1"
     assert (problem.path, problem.wrong, problem.remedy) == (where, wrong, remedy)
+
+
+def test_a_cluster_that_is_named_must_be_one_of_the_datacenter(load):
+    found = load(**{"consul.kubernetes": {"dc1-prod": ["web"], "dc2-prod": ["pay"], "dc1-pord": ["shop"]}})
+    assert found.problems == []
+    clusters = {"dc1-prod": "dc1", "dc2-prod": "dc2"}
+    problems = {one.path: one.wrong for one in datacenters.misplaced_clusters(found, clusters)}
+    assert problems == {
+        "dc1.yaml: consul.kubernetes.dc2-prod": "is a cluster of dc2",
+        "dc1.yaml: consul.kubernetes.dc1-pord": "there is no cluster of that name",
+    }
 
 
 def test_a_server_is_in_one_datacenter_only(load):

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -19,7 +20,13 @@ servers: ["cp-*", "s-*"]
 consul:
   package: {version: 1.8.7-2}
   servers: {s-1: 10.11.0.1}
+  kubernetes: {dc1-prod: [shop]}
 """
+CLUSTER = {
+    "environment": "prod",
+    "control_plane": {"endpoint": {"address": "10.11.0.100"}},
+    "networks": {"pods": "10.244.0.0/16", "services": "10.96.0.0/16"},
+}
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 SECRETS = {
     "gossip_key": "A" * 43 + "=",
@@ -59,7 +66,7 @@ def answers(monkeypatch):
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=listening.serve_forever, daemon=True).start()
     address = f"127.0.0.1:{listening.server_port}"
-    monkeypatch.setattr(Agent.__init__, "__defaults__", (None, address))
+    monkeypatch.setattr(Agent.__init__, "__defaults__", (None, address, 30.0))
     yield said
     listening.shutdown()
     listening.server_close()
@@ -83,10 +90,13 @@ def state(places, answers):
     """A function that calls one of the states on a server."""
     place = datacenters.Place(datacenters.from_dict({"name": "dc1", **yaml.safe_load(SPEC)}), {})
 
-    def call(name, server="cp-1", test=False, secrets=None, event=lambda tag: True, **arguments):
+    def call(
+        name, server="cp-1", test=False, secrets=None, event=lambda tag: True, cluster=None, **arguments
+    ):
         module = state_module.load("k8s_consul", {"event.send": event})
         module.__opts__ = {"id": server, "test": test}
         module.__pillar__ = {"k8s_secrets": {"consul": secrets}} if secrets else {}
+        module.__pillar__["k8s"] = cluster
         return getattr(module, name)("x", place.to_dict(), **arguments)
 
     return call
@@ -148,6 +158,67 @@ def test_it_asks_again_where_the_token_is_no_good(state, answers, kept, answer, 
     answers.by_path["acl/token/self"] = answer
     done = state("admitted", test=True)
     assert done["changes"] == {"credentials": {"old": reason, "new": "given"}}
+
+
+CONTROL_PLANE = {"cluster": "dc1-prod", "role": "control-plane", "pool": None, "spec": CLUSTER}
+FOR_CLUSTER = store.Credentials(
+    "a-token", "a-key", CERTIFICATE, ["node-exporter", "kubernetes"], "dc1-prod", "another"
+)
+
+
+@pytest.mark.parametrize(
+    ("kept", "policies", "reason"),
+    [
+        (replace(FOR_CLUSTER, cluster=None), [{}], "for other services"),
+        (FOR_CLUSTER, None, "refused"),
+        (FOR_CLUSTER, [{}], None),
+    ],
+)
+def test_a_control_plane_asks_for_what_writes_for_its_cluster(state, answers, kept, policies, reason):
+    store.keep(kept)
+    answers.by_path["acl/token/self"] = (200, {"Policies": policies})
+    done = state("admitted", test=True, cluster=CONTROL_PLANE)
+    assert done["changes"] == ({"credentials": {"old": reason, "new": "given"}} if reason else {})
+
+
+def test_a_server_that_is_no_control_plane_any_more_asks_again(state):
+    store.keep(replace(FOR_CLUSTER, services=GIVEN.services))
+    assert state("admitted", test=True)["changes"]["credentials"]["old"] == "for other services"
+
+
+@pytest.fixture
+def drift(monkeypatch, tmp_path):
+    """What the cluster differs in, on a server that has joined it."""
+    found = {"elected": "cp-2", "late": [], "left": ["Service a/b is not in Consul: because"]}
+    (tmp_path / "admin.conf").touch()
+    monkeypatch.setattr("k8s_lifecycle.cluster.api.KUBERNETES_DIRECTORY", tmp_path)
+    monkeypatch.setattr("k8s_lifecycle.discovery.cluster.drift", lambda timeout: found)
+    return found
+
+
+def registered(test=False):
+    module = state_module.load("k8s_consul", {})
+    module.__opts__["test"] = test
+    return module.cluster_registered("x")
+
+
+def test_what_is_left_to_people_is_told_and_no_failure(drift):
+    done = registered()
+    assert (done["result"], done["changes"], done["warnings"]) == (True, {}, drift["left"])
+    assert done["comment"] == "as asked for, elected is cp-2\nService a/b is not in Consul: because"
+
+
+def test_what_is_late_is_a_failure_and_under_test_a_difference(drift):
+    drift["late"] = ["CoreDNS' Corefile"]
+    done = registered()
+    assert done["result"] is False
+    assert done["comment"].startswith("not as asked for, elected is cp-2: CoreDNS' Corefile — see")
+    assert registered(test=True)["result"] is None
+
+
+def test_before_a_server_has_joined_nothing_is_asked(drift, tmp_path):
+    (tmp_path / "admin.conf").unlink()
+    assert registered()["comment"] == "this server has not joined its cluster yet"
 
 
 @pytest.mark.parametrize("answer", [(500, "No cluster leader"), (200, {})])

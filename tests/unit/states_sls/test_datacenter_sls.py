@@ -107,20 +107,21 @@ def compiled(minion):
         central=None,
         services=None,
         clusters=(),
+        consul=None,
         secrets=SECRETS,
         **exporter,
     ):
         monitoring = {"node_exporter": exporter, "prometheus": prometheus, "central": central}
         mapping = {"name": "dc1", **yaml.safe_load(SPEC), "monitoring": monitoring}
-        mapping["consul"]["services"] = services or {}
+        mapping["consul"] |= {"services": services or {}, **(consul or {})}
         asked = tuple(Cluster(name, "prod", "10.11.0.100:8443") for name in clusters)
         place = datacenters.Place(datacenters.from_dict(mapping), {}, asked)
         pillar = {"k8s_datacenter": assignment or place.to_dict(), "k8s_secrets": secrets}
         if cluster:
             spec, problems = specs.parse("dc1-prod", CLUSTER)
             assert not problems
-            place = {"cluster": "dc1-prod", "role": "worker", "pool": "general", "spec": spec.to_dict()}
-            pillar["k8s"] = place
+            role, pool = ("worker", "general") if cluster != "control-plane" else (cluster, None)
+            pillar["k8s"] = {"cluster": "dc1-prod", "role": role, "pool": pool, "spec": spec.to_dict()}
         low = minion(server).cmd("state.show_low_sls", sls, pillar=pillar)
         assert all(isinstance(state, dict) for state in low), low
         return {state["__id__"]: state for state in low}
@@ -187,6 +188,9 @@ def test_what_is_wrong_with_the_file_or_the_secrets_is_told_and_nothing_done(com
 
 def test_consul_on_a_server(compiled):
     states = compiled("k8s.consul")
+    assert not {"k8s-elected", "k8s-consul-dns"} & set(states)
+    assert states["k8s-elected-not"]["fun"] == "dead"
+    assert states["k8s-consul-no-dnsmasq"]["fun"] == "absent"
     assert states["k8s-consul-package"]["pkgs"] == [{"consul": "1.8.7+dfsg1-2+b3"}]
     order = ["unit", "package", "admitted", "configured", "", "reloaded", "registered"]
     places = [position(states, f"k8s-consul-{name}".rstrip("-")) for name in order]
@@ -201,6 +205,46 @@ def test_a_server_of_consul_sets_up_the_acls_and_is_never_restarted(compiled):
     assert position(states, "k8s-consul-acls") < position(states, "k8s-consul-registered")
     assert states["k8s-consul"]["reload"] is True
     assert "hidden" not in json.dumps(states)
+
+
+def test_a_control_plane_writes_for_its_cluster(compiled):
+    consul = {"kubernetes": {"dc1-prod": ["shop", "pay-*"]}}
+    states = compiled("k8s.consul", server="dc1-cp-1", cluster="control-plane", consul=consul)
+    told = json.loads(states["k8s-elected-configuration"]["contents"])
+    assert told == {
+        "server": "dc1-cp-1",
+        "cluster": "dc1-prod",
+        "environment": "prod",
+        "address": "10.11.0.100",
+        "names": ["shop", "pay-*"],
+        "pods_dns": False,
+    }
+    order = ["consul-registered", "elected", "elected-has-done-it"]
+    places = [position(states, f"k8s-{name}") for name in order]
+    assert places == sorted(places)
+    unit = states["k8s-elected-unit"]["context"]
+    assert (Path(unit["path"]) / "k8s_lifecycle/discovery/elected.py").exists()
+    assert "k8s-elected" not in compiled("k8s.consul", server="dc1-w-1", cluster="worker", consul=consul)
+
+
+def test_nodes_answer_their_pods_and_nobody_else(compiled):
+    dns = {"dns": {"pods": True}}
+    states = compiled("k8s.consul", server="dc1-w-1", cluster="worker", consul=dns)
+    assert position(states, "k8s-consul-dns") < position(states, "k8s-consul")
+    rule = "ip daddr 169.254.20.53 ip saddr != { 10.244.0.0/16, 169.254.20.53 } drop"
+    assert rule in states["k8s-consul-dns-rules"]["contents"]
+    assert "169.254.20.53/32" in (FILES / "k8s-consul-dns.service").read_text()
+    # Where pods do not ask, the address goes after the agent has let it go.
+    states = compiled("k8s.consul", server="dc1-w-1", cluster="worker")
+    assert position(states, "k8s-consul") < position(states, "k8s-consul-no-dns")
+
+
+def test_resolvers_are_told_of_consul_where_the_file_says_so(compiled):
+    states = compiled("k8s.consul", consul={"dns": {"dnsmasq": ["dc1-*"], "resolved": ["dc2-*"]}})
+    assert states["k8s-consul-dnsmasq"]["name"] == "dnsmasq"
+    assert states["k8s-consul-dnsmasq"]["files"] == [states["k8s-consul-dnsmasq-configuration"]["name"]]
+    assert states["k8s-consul-no-resolved"]["name"] == "/etc/systemd/resolved.conf.d/k8s-consul.conf"
+    assert states["k8s-consul-no-resolved-restart"]["name"] == "systemctl try-restart systemd-resolved"
 
 
 PROMETHEUS = {
