@@ -13,11 +13,13 @@ from typing import Any
 from k8s_lifecycle.discovery import acl, admission, files, layout
 from k8s_lifecycle.discovery import cluster as clusters
 from k8s_lifecycle.discovery import gossip as gossips
+from k8s_lifecycle.discovery import quorum as quorums
 from k8s_lifecycle.discovery.agent import Agent
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.failures import told
 from k8s_lifecycle.model import secrets
 from k8s_lifecycle.model.datacenters import Place
+from k8s_lifecycle.server import services
 
 __virtualname__ = "k8s_consul"
 __opts__: Mapping[str, Any]
@@ -226,6 +228,56 @@ def change_gossip_key(step: str, datacenter: str) -> bool:
     with told(f"changing the gossip key ({step})"):
         agent, _ = _access(datacenter)
         gossips.change(agent, step, secrets.consul(__pillar__).gossip_key)
+        return True
+
+
+def quorum(datacenter: str) -> dict[str, Any]:
+    """Return how this Consul server sees those of its datacenter. Changes nothing.
+
+    datacenter
+        The name of the datacenter, for which this Consul server must be one.
+
+    Returns a mapping: ``leader`` (its node's name, None without one), ``voters`` (the names of their nodes, a
+    list), ``healthy`` (whether all Consul servers are well), ``due`` (the files that Consul does not run with
+    yet, and for which a reload is not enough, a list).
+
+    Raises an error if this is no Consul server of the datacenter, or its agent does not answer or refuses.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-consul-1 k8s_consul.quorum dc1
+    """
+    with told("looking at the Consul servers"):
+        agent, _ = _access(datacenter)
+        return {**quorums.look(agent), "due": services.started_before(quorums.UNIT, quorums.FILES)}
+
+
+def restart(datacenter: str, within: float = 120) -> bool:
+    """Restart Consul on this Consul server, if all are well, and wait until all are well again.
+
+    ``k8s.restart_consul`` does it to one after another.
+
+    datacenter
+        The name of the datacenter, for which this Consul server must be one.
+    within
+        For how many seconds to wait. Default: 120.
+
+    Returns True.
+
+    Raises an error if this is no Consul server of the datacenter, not all of them are well before, or not all
+    are well after that time.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-consul-1 k8s_consul.restart dc1
+    """
+    with told("restarting Consul"):
+        agent, _ = _access(datacenter)
+        quorums.restart(agent, __opts__["id"], within)
         return True
 
 

@@ -130,6 +130,13 @@ def _gossip(data: Data) -> Iterator[str]:
         yield f"refused: {refusal}"
 
 
+def _restarts(data: Data) -> Iterator[str]:
+    said = "to be restarted, in this order" if data["test"] else "restarted"
+    yield f"{said}: {', '.join(data['servers']) or 'none'}"
+    for refusal in data["refusals"]:
+        yield f"refused: {refusal}"
+
+
 def _inventory(data: Data) -> Iterator[str]:
     for problem in data["problems"]:
         yield f"! {problem}"
@@ -192,6 +199,7 @@ OF_ONE_CLUSTER = {"plan", "run", "verify", "certificates"}
 VIEWS = {
     "deregister": _deregister,
     "gossip": _gossip,
+    "restarts": _restarts,
     "validate": _validate,
     "plan": _plan,
     "run": _run,

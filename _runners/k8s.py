@@ -417,6 +417,46 @@ def rotate_gossip_key() -> dict[str, Any]:
     return {"steps": steps, "refusals": refusals, "retcode": 1 if refusals else 0}
 
 
+@_reports("restarts")
+def restart_consul(datacenter: str, everyone: bool = False, test: bool = False) -> dict[str, Any]:
+    """
+    Restart the Consul servers of a datacenter that need it, one at a time, the leader last.
+
+    Highstate only reloads a Consul server; a new version or address takes effect with this. Each is restarted
+    only while all are well, and the next one only when all are well again. It refuses otherwise: a majority
+    is never at risk. A datacenter with one Consul server has no leader meanwhile. It may be interrupted and
+    run again.
+    https://developer.hashicorp.com/consul/docs/upgrade
+
+    datacenter
+        Its name.
+    everyone
+        ``True``: also those that need no restart, such as after a new management token. Default: False.
+    test
+        ``True``: only show which would be, in order. Default: False.
+
+    Exit code 0: none needs a restart any more. 1: it went no further. 2: refused; with test=True also 1 where
+    some need one.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run k8s.restart_consul dc1 test=True
+        salt-run k8s.restart_consul dc1
+    """
+    found = site.datacenters(__opts__).usable.get(datacenter)
+    if found is None or found.consul is None:
+        remedy = "name one that has a file with `consul`; `salt-run k8s.validate` says what is wrong with it"
+        raise Failure("k8s", "choosing a datacenter", f"{datacenter} has no Consul", remedy)
+    with SaltFleet(__opts__) as fleet:
+        task = agents.restart_plan if test else agents.restart
+        servers, refusals = Scheduler(fleet).run(task(found, everyone))
+    began = bool(servers) and not test
+    retcode = 1 if refusals and began else _retcode(bool(refusals), not (test and servers))
+    return {"servers": servers, "refusals": refusals, "test": test, "retcode": retcode}
+
+
 @_reports("status")
 def status(
     cluster: str | None = None, datacenter: str | None = None, environment: str | None = None

@@ -17,7 +17,7 @@ from consul_site import Site, wait_until
 
 from k8s_lifecycle.cluster import sealing
 from k8s_lifecycle.decision import gossip as decision
-from k8s_lifecycle.discovery import acl, admission, catalogue, gossip, store
+from k8s_lifecycle.discovery import acl, admission, catalogue, gossip, quorum, store
 from k8s_lifecycle.discovery.agent import Agent, AgentError
 from k8s_lifecycle.discovery.catalogue import Cluster
 from k8s_lifecycle.errors import HostError
@@ -162,6 +162,13 @@ def test_the_catalogue_is_read_across_datacenters_and_nothing_else(site: Site) -
         with pytest.raises(AgentError) as refused:
             site.agent("dc2-s", token).get("kv/secret", dc="dc1")
         assert refused.value.status == 403
+
+
+def test_a_server_of_consul_sees_who_leads_and_who_votes(site: Site) -> None:
+    wait_until("autopilot's opinion", lambda: quorum.look(site.management("dc1"))["healthy"])
+    assert quorum.look(site.management("dc1")) == {"leader": "dc1-s", "voters": ["dc1-s"], "healthy": True}
+    with pytest.raises(AgentError):
+        quorum.look(site.agent("dc1-s"))
 
 
 def test_dns_answers_from_the_other_datacenter(site: Site) -> None:

@@ -12,13 +12,16 @@ from k8s_lifecycle.action import metrics_access
 from k8s_lifecycle.action.fleet import Answer, Call
 from k8s_lifecycle.action.metrics_access import TIMEOUT, through_any
 from k8s_lifecycle.action.scheduler import AllOf, Task
+from k8s_lifecycle.decision import consul_restart as restarts
 from k8s_lifecycle.decision import gossip as decision
 from k8s_lifecycle.model.consul import Membership, service_names, writes_for
+from k8s_lifecycle.model.datacenter import Datacenter
 from k8s_lifecycle.model.datacenters import Datacenters, Place
 from k8s_lifecycle.model.spec import Catalogue
 
 log = logging.getLogger(__name__)
 
+RESTART = 120.0
 WINDOW = 20
 _STEPS = 4  # three, and the look that finds nothing left
 
@@ -89,6 +92,38 @@ def rotate_gossip_key(datacenters: Datacenters) -> Task:
                     return taken, [f"{name}: {step}: {answer.error}"]
         taken.append(step)
     return taken, ["it does not come to an end — see Consul's log, then run this again"]
+
+
+def restart_plan(datacenter: Datacenter, everyone: bool) -> Task:
+    """Return which Consul servers of a datacenter are to be restarted, in order, and why none may be."""
+    servers = datacenter.consul.servers if datacenter.consul else {}
+    calls = [
+        Call(server, "k8s_consul.quorum", {"datacenter": datacenter.name}, TIMEOUT) for server in servers
+    ]
+    answers: list[Answer] = yield calls
+    looks = {answer.server: answer.value for answer in answers if answer.ok}
+    silent = {answer.server: answer.error for answer in answers if not answer.ok}
+    return restarts.order(looks, everyone), restarts.refusals(looks, silent)
+
+
+def restart(datacenter: Datacenter, everyone: bool) -> Task:
+    """Restart the Consul servers of a datacenter one after another; return which, and why it went no further.
+
+    Before each, all are looked at again: nothing that was seen before decides.
+    """
+    first, said = yield from restart_plan(datacenter, everyone)
+    done: list[str] = []
+    for _ in first:
+        now, said = yield from restart_plan(datacenter, everyone)
+        left = [server for server in now if server in first and server not in done]
+        if said or not left:
+            break
+        arguments = {"datacenter": datacenter.name, "within": RESTART}
+        answer: Answer = yield Call(left[0], "k8s_consul.restart", arguments, RESTART + TIMEOUT)
+        if not answer.ok:
+            return done, [f"{left[0]}: {answer.error}"]
+        done.append(left[0])
+    return done, said
 
 
 def _look_at_gossip(datacenters: Datacenters) -> Task:

@@ -53,6 +53,12 @@ def differences(name: str, files: Sequence[str]) -> dict[str, dict[str, str]]:
     return found
 
 
+def started_before(name: str, files: Sequence[str]) -> list[str]:
+    """Return the files that were put where they are after a process of a service began, reloaded or not."""
+    began = _ago(output("systemctl", "show", name, "--property=ExecMainStartTimestampMonotonic", "--value"))
+    return [path for path in files if _changed(path) > began]
+
+
 def converge(name: str, differences: Mapping[str, Mapping[str, str]], reload: bool) -> None:
     """Enable, start, restart or reload a service, as its differences ask for; no reload changes a program."""
     if _show(name)["NeedDaemonReload"] == "yes":
@@ -86,8 +92,12 @@ def _show(name: str) -> dict[str, str]:
 
 def _since(shown: dict[str, str]) -> float:
     """Return when a service was last started or reloaded, in seconds since the epoch."""
-    passed = time.clock_gettime(time.CLOCK_MONOTONIC) - int(shown["StateChangeTimestampMonotonic"]) / 1e6
-    return time.time() - passed
+    return _ago(shown["StateChangeTimestampMonotonic"])
+
+
+def _ago(monotonic: str) -> float:
+    """Return systemd's monotonic time, in microseconds, in seconds since the epoch."""
+    return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - int(monotonic) / 1e6)
 
 
 def _changed(path: str) -> float:

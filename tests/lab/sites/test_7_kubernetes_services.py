@@ -161,6 +161,16 @@ def test_a_dead_instance_is_not_answered_after_its_checks_interval(lab: Lab) -> 
     assert took < 10 + 5
 
 
+def test_the_consul_servers_of_a_datacenter_are_restarted(lab: Lab) -> None:
+    """There is one only; the order of several is tested without servers."""
+    restart = ("k8s.restart_consul", "dc2")
+    assert lab.run(*restart, "test=True")["servers"] == []
+    assert lab.run(*restart, "everyone=True", "test=True", check=False)["servers"] == [NODE]
+    done = lab.run(*restart, "everyone=True")
+    assert (done["servers"], done["refusals"]) == ([NODE], [])
+    appears(lab, AT_ONCE)
+
+
 def test_once_more_changes_nothing(lab: Lab) -> None:
     states = lab.salt(NODE, "state.apply", "k8s.consul", "queue=True").values()
     assert {one["__id__"]: one["comment"] for one in states if one["result"] is not True} == {}

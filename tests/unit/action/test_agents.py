@@ -154,6 +154,62 @@ def test_what_cannot_be_forgotten_yet_is_tried_again(servers, serve):
     assert serve("dc1-w-9", known=frozenset(KNOWN)) == ["dc1-w-9"]
 
 
+class Quorum:
+    """Three Consul servers that are restarted; `after` is called after each."""
+
+    def __init__(self, leader="dc1-s-1", due=("dc1-s-1", "dc1-s-2", "dc1-s-3")):
+        self.leader, self.due, self.healthy = leader, list(due), True
+        self.restarted, self.after = [], lambda: None
+
+    def answer(self, call):
+        if call.function == "k8s_consul.quorum":
+            voters = [f"dc1-s-{number}" for number in (1, 2, 3)]
+            due = ["/usr/bin/consul"] if call.server in self.due else []
+            value = {"leader": self.leader, "voters": voters, "healthy": self.healthy, "due": due}
+            return Answer(call.server, Outcome.OK, value)
+        self.restarted.append(call.server)
+        self.due = [server for server in self.due if server != call.server]
+        self.leader = "dc1-s-2" if call.server == self.leader else self.leader
+        self.after()
+        return Answer(call.server, Outcome.OK, True)
+
+
+@pytest.fixture
+def restart(servers, serve, tmp_path, monkeypatch):
+    """A function that restarts the Consul servers of dc1."""
+
+    def call(quorum, everyone=False, task=agents.restart):
+        monkeypatch.setattr(servers, "answer", quorum.answer)
+        return Scheduler(servers).run(task(datacenters.load(tmp_path).usable["dc1"], everyone))
+
+    return call
+
+
+def test_consul_servers_are_restarted_one_after_another_the_leader_last(restart):
+    quorum = Quorum()
+    assert restart(quorum, task=agents.restart_plan) == (["dc1-s-2", "dc1-s-3", "dc1-s-1"], [])
+    assert quorum.restarted == []
+    assert restart(quorum) == (["dc1-s-2", "dc1-s-3", "dc1-s-1"], [])
+    assert restart(quorum) == ([], [])
+    assert restart(quorum, everyone=True) == (["dc1-s-1", "dc1-s-3", "dc1-s-2"], [])
+
+
+def test_only_those_that_need_it_are_restarted(restart):
+    assert restart(Quorum(due=["dc1-s-3"])) == (["dc1-s-3"], [])
+
+
+def test_no_more_are_restarted_when_one_does_not_come_back(restart):
+    quorum = Quorum()
+
+    def breaks():
+        quorum.healthy = False
+
+    quorum.after = breaks
+    done, refusals = restart(quorum)
+    assert done == quorum.restarted == ["dc1-s-2"]
+    assert refusals[0] == "to dc1-s-1, not all Consul servers are well"
+
+
 class Ring:
     """The key of each Consul server's datacenter, as `k8s_consul.gossip` tells it."""
 
