@@ -12,7 +12,7 @@ from witness import Witness
 
 # What mysqld_exporter's documentation asks for: https://github.com/prometheus/mysqld_exporter#required-grants
 ACCOUNT = """
-CREATE USER exporter@'127.0.0.1' IDENTIFIED BY '{}' WITH MAX_USER_CONNECTIONS 3;
+CREATE OR REPLACE USER exporter@'127.0.0.1' IDENTIFIED BY '{}' WITH MAX_USER_CONNECTIONS 3;
 GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO exporter@'127.0.0.1';
 """
 
