@@ -33,7 +33,7 @@ CATALOGUE_POLICY = "k8s-lifecycle-catalogue"
 CATALOGUE_RULES = 'node_prefix "" { policy = "read" }\nservice_prefix "" { policy = "read" }\n'
 
 # What a control plane may write for the Services of its cluster: the one node that stands for the cluster,
-# and the names that are the cluster's. No server is called like that node: a minion id has no underscore.
+# and the names that are the cluster's. No server is called like that node: no host name has an underscore.
 CLUSTER_POLICY = "k8s-lifecycle-cluster-"
 CLUSTER_NODE = "k8s_"
 

@@ -21,7 +21,7 @@ AT_ONCE = 15
 def lab(sites: Lab, first: dict[str, Any]) -> Lab:
     """The lab after one highstate of each server and a provision: nothing more is typed."""
     wanted = ("pkg.install", "bind9-dnsutils", "install_recommends=False")
-    sites.salts([OUTSIDE, BESIDE, LIAR], *wanted)
+    sites.salts([NODE, OUTSIDE, BESIDE, LIAR], *wanted)
     return sites
 
 
