@@ -18,7 +18,7 @@ $(VENV)/ready: setup.cfg pyproject.toml
 	$(RUN)/pip install --quiet --editable .[tests]
 	touch $@
 
-check: lint types unit simulation ## Lint, types, unit and simulation tests: no root, under two minutes
+check: lint types unit simulation ## Lint, types, unit and simulation tests: no root
 
 lint: $(VENV)/ready ## Style and formatting
 	$(RUN)/ruff check .
