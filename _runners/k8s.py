@@ -550,7 +550,7 @@ def inventory(
 
     Cluster members or not, with place, hardware, versions, state of the node, soonest end of a certificate,
     monitoring agent, Consul, last highstate, and drift; what is critical first, then what expires first. It
-    asks all servers by one call, and the API through the control planes. A server that does not answer is
+    asks all servers at once, and the API through the control planes. A server that does not answer is
     silent: what the master remembers of it is shown, and when it was last seen. Clusters that others run are
     listed from the files in ``external/`` beside the specs. Nothing is changed.
 
