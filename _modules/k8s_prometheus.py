@@ -50,6 +50,7 @@ def problems(assignment: Mapping[str, Any]) -> list[str]:
         "users": want["basic_auth"],
         "authority": want["asks_with_tls"],
         "password": want["asks_with_password"],
+        "couchbase": want["asks_couchbase"],
         "central": want["sends_on"],
     }
     path, remedy = f"pillar {secrets.PILLAR}.prometheus", "add it, by minion id"

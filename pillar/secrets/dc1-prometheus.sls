@@ -9,6 +9,7 @@ k8s_secrets:
       on-call: sdb://vault/monitoring?on_call_bcrypt
     authority: sdb://vault/monitoring?authority
     password: sdb://vault/monitoring?prometheus_password
+    couchbase: sdb://vault/couchbase/dc1?prometheus_password
     central:
       authority: sdb://vault/monitoring?authority
       password: sdb://vault/monitoring/dc1?central_password

@@ -27,6 +27,9 @@ k8s-prometheus-pillar:
 {%- if want['asks_with_password'] %}
 {%- do secrets.update({'password': 'password'}) %}
 {%- endif %}
+{%- if want['asks_couchbase'] %}
+{%- do secrets.update({'couchbase-password': 'couchbase'}) %}
+{%- endif %}
 {%- if want['sends_on'] %}
 {%- do secrets.update({'central-authority.pem': 'central:authority', 'central-password': 'central:password'}) %}
 {%- endif %}

@@ -46,6 +46,8 @@ servers: ["dc1-*"]
 consul:
   package: {{version: 1.8.7+dfsg1-2+b3}}
   servers: {{{server}: {address}}}
+  services:
+    sessions: {{servers: [dc1-cb-1], port: 18091, check: {{tcp: "127.0.0.1:18091"}}, exporter: couchbase}}
 monitoring:
   node_exporter: {{port: {exporter}, tls: true, basic_auth: true}}
   prometheus:
@@ -140,7 +142,8 @@ class Monitored:
         (folder / "authority.pem").write_text(str(self.own.authority))
         (folder / "password").write_text(str(self.own.password))
         (folder / "central-authority.pem").write_text(str(self.own.authority))
-        (folder / "central-password").write_text(PASSWORD)
+        for name in ("central-password", "couchbase-password"):
+            (folder / name).write_text(PASSWORD)
         (folder / "rules").mkdir()
         for name in desired["rules"]:
             (folder / "rules" / f"{name}.yml").write_text((FILES / f"prometheus/{name}.yml").read_text())

@@ -23,6 +23,8 @@ PROMETHEUS, ALERTMANAGER, CENTRAL = "prometheus", "alertmanager", "prometheus-ce
 OWN_SERVICES = ("consul", NODE_EXPORTER, KUBERNETES, PROMETHEUS, ALERTMANAGER, CENTRAL)
 # Exporters of services by their kind: the name in Consul, and the port.
 EXPORTERS = {"redis": ("redis-exporter", 9121), "mysqld": ("mysqld-exporter", 9104)}
+# It needs no exporter: https://docs.couchbase.com/server/current/manage/monitor/set-up-prometheus-for-monitoring.html
+COUCHBASE, COUCHBASE_METRICS = "couchbase", "couchbase-metrics"
 KUBELET_PORT, KUBELET_HEALTH = 10250, "http://127.0.0.1:10248/healthz"
 CONTROL_PLANE = "control-plane"
 NODE_ROLES = (CONTROL_PLANE, "worker")
@@ -115,11 +117,27 @@ def services(datacenter: Datacenter, server: str, membership: Membership | None)
     for kind in exporters(datacenter, server):
         name, port = EXPORTERS[kind]
         found.append(_definition(name, port, (), _answers(port, "/", tls=False)))
+    measured = _measured(datacenter, server)
+    if COUCHBASE in measured:
+        port = measured[COUCHBASE]
+        found.append(_definition(COUCHBASE_METRICS, port, (), _answers(port, "/", tls=True)))
     return [{**definition, "meta": _place(membership)} for definition in found]
 
 
 def exporters(datacenter: Datacenter, server: str) -> dict[str, int]:
     """Return the kinds of exporters on a server, with the ports of the services that they look into."""
+    measured = _measured(datacenter, server)
+    return {kind: port for kind, port in measured.items() if kind in EXPORTERS}
+
+
+def has_couchbase(datacenter: Datacenter) -> bool:
+    """Whether Prometheus asks any Couchbase."""
+    services = datacenter.consul.services.values() if datacenter.consul else ()
+    return any(service.exporter == COUCHBASE for service in services)
+
+
+def _measured(datacenter: Datacenter, server: str) -> dict[str, int]:
+    """Return the kinds of services on a server that have metrics, with their ports."""
     return {
         service.exporter: service.port
         for service in _consul(datacenter).services.values()

@@ -224,8 +224,9 @@ class Service:
     tags: tuple[str, ...] = setting(ListOf(kinds.SERVICE), "Its tags: `TAG.NAME.service.consul`.", default=())
     check: Check = setting(Section(Check), "How to see that it is well.")
     exporter: str | None = setting(
-        kinds.choice("redis", "mysqld"),
-        "What makes metrics of it for Prometheus, beside it on each of its servers.",
+        kinds.choice("redis", "mysqld", "couchbase"),
+        "What makes metrics of it for Prometheus, beside it on each of its servers. Couchbase does so "
+        "itself, and `port` is its administration port with TLS, 18091.",
         default=None,
         derived="nothing",
     )

@@ -12,7 +12,7 @@ from typing import Any
 from k8s_lifecycle.model import documents
 from k8s_lifecycle.model.claims import Claim, conflicts, overlap
 from k8s_lifecycle.model.cluster_metrics import Cluster
-from k8s_lifecycle.model.consul import EXPORTERS, OWN_SERVICES
+from k8s_lifecycle.model.consul import COUCHBASE, COUCHBASE_METRICS, EXPORTERS, OWN_SERVICES
 from k8s_lifecycle.model.datacenter import Central, Datacenter, Prometheus
 from k8s_lifecycle.model.prometheus import GOSSIP_PORT
 from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, shown
@@ -21,7 +21,7 @@ from k8s_lifecycle.model.spec import InvalidSpecError
 
 OLDEST_CONSUL = (1, 8, 1)  # the first with node identities
 CONSUL_SERVERS = (1, 3, 5)
-_ALWAYS_THERE = (*OWN_SERVICES, *(exporter for exporter, _ in EXPORTERS.values()))
+_ALWAYS_THERE = (*OWN_SERVICES, *(exporter for exporter, _ in EXPORTERS.values()), COUCHBASE_METRICS)
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def _services(found: Datacenter) -> Iterator[Problem]:
             yield Problem(path, "is always there by itself", "use another name")
         if (service.check.http is None) == (service.check.tcp is None):
             yield Problem(f"{path}.check", "has not exactly one of http and tcp", "write one of them")
-    for kind in EXPORTERS:
+    for kind in (*EXPORTERS, COUCHBASE):
         patterns = [
             Claim(name, f"consul.services.{name}.servers[{index}]", pattern)
             for name, service in services.items()

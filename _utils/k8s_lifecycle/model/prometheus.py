@@ -17,6 +17,7 @@ from k8s_lifecycle.model.datacenter import Alertmanager, Datacenter, Prometheus
 CONFIG = "/etc/prometheus/k8s"
 RULES = f"{CONFIG}/rules"
 AUTHORITY, PASSWORD = f"{CONFIG}/authority.pem", f"{CONFIG}/password"
+COUCHBASE_PASSWORD = f"{CONFIG}/couchbase-password"
 CENTRAL_AUTHORITY, CENTRAL_PASSWORD = f"{CONFIG}/central-authority.pem", f"{CONFIG}/central-password"
 USER = "prometheus"
 GOSSIP_PORT = 9094
@@ -29,6 +30,7 @@ JOBS = {
     "central": consul.CENTRAL,
     "kubernetes": consul.KUBERNETES,
     **{kind: name for kind, (name, _) in consul.EXPORTERS.items()},
+    consul.COUCHBASE: consul.COUCHBASE_METRICS,
 }
 
 _PEOPLE, _NOBODY, _WATCHDOG = "people", "nobody", "watchdog"
@@ -67,6 +69,7 @@ def configuration(datacenter: Datacenter, server: str, clusters: Sequence[Cluste
             _job("prometheus", own),
             _job("alertmanager", own),
             *(_job(kind, {}) for kind in consul.EXPORTERS),
+            *([_job(consul.COUCHBASE, _couchbase())] if consul.has_couchbase(datacenter) else []),
             *([_job("central", _asked_with(True, True))] if datacenter.monitoring.central else []),
             *(
                 job
@@ -154,8 +157,16 @@ def _remote_write(url: str, user: str) -> dict[str, Any]:
 def _asked_with(tls: bool, basic_auth: bool) -> dict[str, Any]:
     if not tls:
         return {}
-    password = {"basic_auth": {"username": USER, "password_file": PASSWORD}} if basic_auth else {}
-    return {"scheme": "https", "tls_config": {"ca_file": AUTHORITY}, **password}
+    user = _as_user(PASSWORD) if basic_auth else {}
+    return {"scheme": "https", "tls_config": {"ca_file": AUTHORITY}, **user}
+
+
+def _couchbase() -> dict[str, Any]:
+    return {**_asked_with(tls=True, basic_auth=False), **_as_user(COUCHBASE_PASSWORD)}
+
+
+def _as_user(password_file: str) -> dict[str, Any]:
+    return {"basic_auth": {"username": USER, "password_file": password_file}}
 
 
 def _alerting(wanted: Prometheus) -> dict[str, Any]:

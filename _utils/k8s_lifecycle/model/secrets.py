@@ -69,6 +69,9 @@ class PrometheusSecrets:
     password: str | None = setting(
         kinds.PASSWORD, "The password of the user `prometheus`, with which it asks others.", default=None
     )
+    couchbase: str | None = setting(
+        kinds.PASSWORD, "The password of the user `prometheus` in Couchbase.", default=None
+    )
     central: CentralSecrets | None = setting(
         Section(CentralSecrets), "What opens the central Prometheus.", default=None
     )

@@ -12,7 +12,7 @@ import yaml
 from k8s_lifecycle.model import cluster_metrics
 from k8s_lifecycle.model import prometheus as model
 from k8s_lifecycle.model.cluster_metrics import Cluster
-from k8s_lifecycle.model.consul import HTTP_PORT
+from k8s_lifecycle.model.consul import HTTP_PORT, has_couchbase
 from k8s_lifecycle.model.datacenter import Central, Datacenter, Prometheus
 
 CONFIGURATION = f"{model.CONFIG}/prometheus.yml"
@@ -48,8 +48,9 @@ def _of_the_datacenter(
         "alertmanager": _yaml(model.alertmanager(wanted.alertmanager)),
         "tls": wanted.tls,
         "basic_auth": wanted.basic_auth,
-        "asks_with_tls": wanted.tls or asked.tls or is_central_here,
+        "asks_with_tls": wanted.tls or asked.tls or is_central_here or has_couchbase(datacenter),
         "asks_with_password": wanted.basic_auth or asked.basic_auth or is_central_here,
+        "asks_couchbase": has_couchbase(datacenter),
         "sends_on": wanted.remote_write is not None,
     }
 
@@ -70,6 +71,7 @@ def _central(datacenter: Datacenter, central: Central) -> dict[str, Any]:
         "basic_auth": True,
         "asks_with_tls": wanted.tls,
         "asks_with_password": wanted.basic_auth,
+        "asks_couchbase": False,
         "sends_on": False,
     }
 

@@ -30,7 +30,7 @@ def jobs(told):
 
 def test_each_job_has_the_file_that_is_made_for_it():
     told = jobs(prometheus.configuration(datacenter(), "dc1-mon-1"))
-    assert set(told) == set(prometheus.JOBS) - {"central", "kubernetes"}
+    assert set(told) == set(prometheus.JOBS) - {"central", "kubernetes", "couchbase"}
     for name, job in told.items():
         assert job["file_sd_configs"] == [{"files": [f"/var/lib/k8s-targets/{name}.json"]}]
     asked = json.loads(server_side.discovery(datacenter(), ()))
@@ -277,3 +277,32 @@ def test_what_is_not_told_is_of_alerts_that_there_are():
     rules = list(promql.rules())
     assert named <= {rule.get("alert") for rule in rules}
     assert len(named) > len(told["inhibit_rules"])
+
+
+def with_couchbase():
+    check = {"tcp": "127.0.0.1:18091"}
+    service = {"servers": ["dc1-cb-*"], "port": 18091, "check": check, "exporter": "couchbase"}
+    own = {"servers": SERVERS, "environment": "infra", "alertmanager": WEBHOOK}
+    asked = {**SPEC["consul"], "services": {"sessions": service}}
+    return datacenters.from_dict({**SPEC, "consul": asked, "monitoring": {"prometheus": own}})
+
+
+def test_couchbase_is_asked_itself_with_tls_and_its_own_password():
+    found = with_couchbase()
+    job = jobs(prometheus.configuration(found, "dc1-mon-1"))["couchbase"]
+    assert job["scheme"] == "https"
+    assert job["tls_config"] == {"ca_file": prometheus.AUTHORITY}
+    assert job["basic_auth"] == {"username": "prometheus", "password_file": prometheus.COUCHBASE_PASSWORD}
+    want = server_side.desired(found, "dc1-mon-1")
+    assert (want["asks_couchbase"], want["asks_with_tls"], want["asks_with_password"]) == (True, True, False)
+    assert "couchbase" not in jobs(prometheus.configuration(datacenter(), "dc1-mon-1"))
+    assert not server_side.desired(datacenter(), "dc1-mon-1")["asks_couchbase"]
+
+
+def test_couchbase_is_registered_with_its_metrics_and_has_no_exporter_beside_it():
+    found = with_couchbase()
+    services = {one["name"]: one for one in consul.services(found, "dc1-cb-1", None)}
+    assert set(services) == {"node-exporter", "sessions", "couchbase-metrics"}
+    assert services["couchbase-metrics"]["port"] == 18091
+    assert consul.exporters(found, "dc1-cb-1") == {}
+    assert [one["name"] for one in consul.services(found, "dc1-w-1", None)] == ["node-exporter"]

@@ -343,6 +343,23 @@ def test_an_exporter_of_mysqld_without_a_user_is_told(compiled):
         assert "k8s_secrets.exporters.mysqld: no user" in states["k8s-exporters-pillar"]["comment"]
 
 
+def test_the_password_for_couchbase_is_a_file_of_its_own_and_is_missed(compiled):
+    service = {
+        "servers": ["dc1-cb-1"],
+        "port": 18091,
+        "check": {"tcp": "127.0.0.1:1"},
+        "exporter": "couchbase",
+    }
+    wanted = {"server": "dc1-mon-1", "prometheus": PROMETHEUS, "services": {"sessions": service}}
+    missing = compiled("k8s.prometheus", **wanted)["k8s-prometheus-pillar"]
+    assert "k8s_secrets.prometheus.couchbase: missing" in missing["comment"]
+    given = {"prometheus": {**SECRETS["prometheus"], "couchbase": "hidden-password"}}
+    states = compiled("k8s.prometheus", secrets=given, **wanted)
+    own = states["k8s-prometheus-couchbase"]
+    assert (own["name"], own["mode"]) == ("/etc/prometheus/k8s/couchbase-password", "0640")
+    assert "hidden" not in json.dumps(states)
+
+
 def test_missing_secrets_of_prometheus_are_named(compiled):
     behind = {**PROMETHEUS, "tls": True, "basic_auth": True}
     states = compiled(
