@@ -11,27 +11,27 @@ from contextlib import suppress
 import pytest
 from lab_session import ROOT, Lab, wait_until
 
-JOURNAL = "build/lab/k8slab/servers/master/upper/var/cache/salt/master/k8s/journal/dc1-prod.jsonl"
+JOURNAL = "build/lab/{}/servers/master/upper/var/cache/salt/master/k8s/journal/dc1-prod.jsonl"
 ENDED = 420
 
 Run = subprocess.Popen[str]
 
 
-def written() -> str:
+def written(lab: Lab) -> str:
     """Return what the journal has of the cluster's runs, read from the master's disk."""
-    journal = ROOT / JOURNAL
+    journal = ROOT / JOURNAL.format(lab.name)
     return journal.read_text() if journal.exists() else ""
 
 
 def started(lab: Lab, step: str, *command: str) -> Run:
     """Start a run on dc1-prod and return it once a step of it has started."""
-    before = len(written())
+    before = len(written(lab))
     run = lab.start("salt-run", *command)
 
     def has_started() -> bool:
         if run.poll() is not None:
             pytest.fail(f"it ended before {step}: {run.communicate()[0]}")
-        lines = (json.loads(line) for line in written()[before:].splitlines())
+        lines = (json.loads(line) for line in written(lab)[before:].splitlines())
         return any((line["event"], line.get("step")) == ("starts", step) for line in lines)
 
     wait_until(f"{step} to start", has_started, ENDED, every=0.1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import cuts
 import pytest
 from cuts import ENDED, Run
-from lab_session import Lab, is_ready, wait_until
+from lab_session import Lab, change_spec, is_ready, wait_until
 from witness import Witness
 
 CLUSTER = "dc1-prod"
@@ -66,12 +66,13 @@ def minting_minion(lab: Lab, run: Run) -> None:
 
 @dataclass(frozen=True)
 class Interruption:
-    """Who is cut off, in the middle of which step, and when exactly."""
+    """Who is cut off, in the middle of which step, and when exactly. pool: the workers from then on."""
 
     whom: Callable[[Lab, Run], None]
     step: str
     when: Callable[[Lab], bool] = lambda lab: True
     name: str = ""
+    pool: tuple[str, ...] = ()
 
 
 INTERRUPTIONS = [
@@ -94,14 +95,26 @@ INTERRUPTIONS = [
     Interruption(cuts.master, "join_control_plane dc1-cp-3", at_work("dc1-cp-3"), "master in join"),
     # A worker joins within two seconds: it stays off until the run has given it up.
     Interruption(
-        power("dc1-w-2", stays_off=True), "join_worker dc1-w-2", at_work("dc1-w-2"), "worker in join"
+        power("dc1-w-2", stays_off=True),
+        "join_worker dc1-w-2",
+        at_work("dc1-w-2"),
+        "worker in join",
+        pool=("dc1-w-*",),
     ),
     Interruption(cuts.runner, "settle dc1-w-2", name="runner in settle"),
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_worker_at_first(own: Path) -> None:
+    """Workers join beside the control planes: one is named later, to join when its turn comes here."""
+    change_spec(own, CLUSTER, "pools.general.servers", ["dc1-w-1"])
+
+
 @pytest.mark.parametrize("cut", INTERRUPTIONS, ids=[cut.name for cut in INTERRUPTIONS])
-def test_interrupted(demo: Lab, witness: Witness, cut: Interruption) -> None:
+def test_interrupted(demo: Lab, own: Path, witness: Witness, cut: Interruption) -> None:
+    if cut.pool:
+        change_spec(own, CLUSTER, "pools.general.servers", list(cut.pool))
     run = cuts.started(demo, cut.step, "k8s.provision", CLUSTER)
     wait_until(f"the moment to cut off the {cut.name}", lambda: cut.when(demo), 120, every=0.05)
     cut.whom(demo, run)
