@@ -19,6 +19,8 @@ base:
     - secrets.dc1-prod-backup
   'dc1-consul-[123]':
     - secrets.dc1-consul
+  'dc2-consul-[123]':
+    - secrets.dc2-consul
   'dc1-mon-[12]':
     - secrets.dc1-prometheus
   'dc1-redis-* or dc1-mariadb-1':

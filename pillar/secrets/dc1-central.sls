@@ -2,11 +2,11 @@
 {%- set own = 'sdb://vault/monitoring/' ~ grains['id'] %}
 k8s_secrets:
   prometheus:
-    certificate: {{ own }}?certificate
-    key: {{ own }}?key
+    certificate: {{ salt['sdb.get'](own ~ '?certificate') | json }}
+    key: {{ salt['sdb.get'](own ~ '?key') | json }}
     users:
-      prometheus: sdb://vault/monitoring?prometheus_bcrypt
-      dc1: sdb://vault/monitoring/dc1?central_bcrypt
-      dc2: sdb://vault/monitoring/dc2?central_bcrypt
-    authority: sdb://vault/monitoring?authority
-    password: sdb://vault/monitoring?prometheus_password
+      prometheus: {{ salt['sdb.get']('sdb://vault/monitoring?prometheus_bcrypt') | json }}
+      dc1: {{ salt['sdb.get']('sdb://vault/monitoring/dc1?central_bcrypt') | json }}
+      dc2: {{ salt['sdb.get']('sdb://vault/monitoring/dc2?central_bcrypt') | json }}
+    authority: {{ salt['sdb.get']('sdb://vault/monitoring?authority') | json }}
+    password: {{ salt['sdb.get']('sdb://vault/monitoring?prometheus_password') | json }}

@@ -3,8 +3,8 @@
 {%- set own = 'sdb://vault/consul/' ~ grains['id'] %}
 k8s_secrets:
   consul:
-    gossip_key: sdb://vault/consul?gossip_key
-    management_token: sdb://vault/consul/dc1?management_token
-    authority: sdb://vault/consul?authority
-    certificate: {{ own }}?certificate
-    key: {{ own }}?key
+    gossip_key: {{ salt['sdb.get']('sdb://vault/consul?gossip_key') | json }}
+    management_token: {{ salt['sdb.get']('sdb://vault/consul/dc1?management_token') | json }}
+    authority: {{ salt['sdb.get']('sdb://vault/consul?authority') | json }}
+    certificate: {{ salt['sdb.get'](own ~ '?certificate') | json }}
+    key: {{ salt['sdb.get'](own ~ '?key') | json }}

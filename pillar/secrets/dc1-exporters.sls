@@ -2,7 +2,7 @@
 k8s_secrets:
   exporters:
 {%- if grains['id'].startswith('dc1-redis-') %}
-    redis: {password: sdb://vault/redis/dc1?exporter_password}
+    redis: {password: {{ salt['sdb.get']('sdb://vault/redis/dc1?exporter_password') | json }}}
 {%- else %}
-    mysqld: {user: exporter, password: sdb://vault/mariadb/dc1?exporter_password}
+    mysqld: {user: exporter, password: {{ salt['sdb.get']('sdb://vault/mariadb/dc1?exporter_password') | json }}}
 {%- endif %}

@@ -2,14 +2,14 @@
 {%- set own = 'sdb://vault/monitoring/' ~ grains['id'] %}
 k8s_secrets:
   prometheus:
-    certificate: {{ own }}?certificate
-    key: {{ own }}?key
+    certificate: {{ salt['sdb.get'](own ~ '?certificate') | json }}
+    key: {{ salt['sdb.get'](own ~ '?key') | json }}
     users:
-      prometheus: sdb://vault/monitoring?prometheus_bcrypt
-      on-call: sdb://vault/monitoring?on_call_bcrypt
-    authority: sdb://vault/monitoring?authority
-    password: sdb://vault/monitoring?prometheus_password
-    couchbase: sdb://vault/couchbase/dc1?prometheus_password
+      prometheus: {{ salt['sdb.get']('sdb://vault/monitoring?prometheus_bcrypt') | json }}
+      on-call: {{ salt['sdb.get']('sdb://vault/monitoring?on_call_bcrypt') | json }}
+    authority: {{ salt['sdb.get']('sdb://vault/monitoring?authority') | json }}
+    password: {{ salt['sdb.get']('sdb://vault/monitoring?prometheus_password') | json }}
+    couchbase: {{ salt['sdb.get']('sdb://vault/couchbase/dc1?prometheus_password') | json }}
     central:
-      authority: sdb://vault/monitoring?authority
-      password: sdb://vault/monitoring/dc1?central_password
+      authority: {{ salt['sdb.get']('sdb://vault/monitoring?authority') | json }}
+      password: {{ salt['sdb.get']('sdb://vault/monitoring/dc1?central_password') | json }}

@@ -2,7 +2,7 @@
 {%- set own = 'sdb://vault/monitoring/' ~ grains['id'] %}
 k8s_secrets:
   node_exporter:
-    certificate: {{ own }}?certificate
-    key: {{ own }}?key
+    certificate: {{ salt['sdb.get'](own ~ '?certificate') | json }}
+    key: {{ salt['sdb.get'](own ~ '?key') | json }}
     users:
-      prometheus: sdb://vault/monitoring?prometheus_bcrypt
+      prometheus: {{ salt['sdb.get']('sdb://vault/monitoring?prometheus_bcrypt') | json }}

@@ -76,7 +76,7 @@ def write(path: Path, page: str) -> None:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        remedy = "name a file in a directory that is there"
+        remedy = "name a file in a directory that is there, and in which the master's user may write"
         raise Failure("k8s", f"writing {path}", error.strerror or str(error), remedy) from error
 
 

@@ -12,7 +12,8 @@ One YAML file per datacenter in the directory of the external pillar `k8s_datace
 whole file is checked before anything is done with it; `salt-run k8s.validate` checks it by hand.
 [pillar/datacenters](../pillar/datacenters) has complete examples.
 
-`NAME` stands for a name of your choice, `[]` for each item of a list. Keys without a default are required.
+`NAME` stands for a name of your choice, `[]` for each item of a list. Keys that are **required** are so where
+their section is there.
 
 This page is generated from the code: `make docs`.
 """

@@ -264,8 +264,9 @@ PRIVATE_KEY = Secret(
 PASSTHROUGH = Scalar("a mapping", "write the fields as the tool's own reference has them", _passthrough)
 PASSWORD = Secret(
     "a password",
-    r"[A-Za-z0-9!#$&()*+,./:;<=>?@^_{|}~\[\]-]{8,128}",
-    "write 8 to 128 letters, digits and signs, without spaces, quotes and backslashes",
+    r"(?!sdb://)[A-Za-z0-9!#$&()*+,./:;<=>?@^_{|}~\[\]-]{8,128}",
+    "write 8 to 128 letters, digits and signs, without spaces, quotes and backslashes; "
+    "of an sdb what sdb.get returns: Salt resolves no sdb:// in a pillar",
 )
 POOL_NAME = text("a pool name", DNS_LABEL, "general (lower case letters, digits and '-')")
 PREFLIGHT_CHECK = text("a kubeadm preflight check", r"[A-Za-z0-9-]+", "SystemVerification")

@@ -357,7 +357,8 @@ def test_a_password_in_the_place_of_its_hash_is_not_shown():
 
 
 @pytest.mark.parametrize(
-    "password", ["short", "with space in it", 'with"quote', "with\\backslash", "line\nbreak"]
+    "password",
+    ["short", "with space in it", 'with"quote', "with\\backslash", "line\nbreak", "sdb://vault/x?unresolved"],
 )
 def test_a_password_that_files_could_not_carry_is_refused_and_not_shown(password):
     with pytest.raises(InvalidSpecError) as wrong:
