@@ -80,8 +80,10 @@ k8s-consul:
   k8s_server.service:
     - name: consul
     - files:
+{%- if not is_server %}
       - /usr/bin/consul
       - /etc/systemd/system/consul.service.d/k8s.conf
+{%- endif %}
       - /etc/consul.d/k8s-agent.json
       - /etc/consul.d/tls/authority.pem
     - reload: {{ is_server }}

@@ -32,10 +32,11 @@ def serve(
     """Serve servers that are said to ask, or to be gone; return those that have to be served again.
 
     What said so may be forged: a server is given something only when it confirms that it waits, in its answer
-    to a job; it is forgotten only when the master has no accepted key of it.
+    to a job; it is forgotten only when the master has no accepted key of it, and only if a datacenter's file
+    names it: Consul has nodes that are no servers of ours, such as the one that stands for a cluster.
     """
     here = [server for server in asked if server in known]
-    gone = [server for server in asked if server not in known]
+    gone = [server for server in asked if server not in known and datacenters.place(server)]
     tasks: list[Callable[[], Task]] = [
         *(lambda server=server: _served(datacenters, clusters, server) for server in here),
         *(lambda server=server: _forgotten(datacenters, server) for server in gone),

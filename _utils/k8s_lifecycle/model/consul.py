@@ -32,6 +32,7 @@ NODE_ROLES = (CONTROL_PLANE, "worker")
 # Who has no token may look up nodes and services, and nothing else: that is what DNS answers with, and what
 # other datacenters ask, whose tokens are worth nothing here.
 CATALOGUE_POLICY = "k8s-lifecycle-catalogue"
+_NEVER = "87600h"
 CATALOGUE_RULES = 'node_prefix "" { policy = "read" }\nservice_prefix "" { policy = "read" }\n'
 
 # What a control plane may write for the Services of its cluster: the one node that stands for the cluster,
@@ -88,9 +89,11 @@ def agent(
         "retry_join": others,
         "acl": {"enabled": True, "default_policy": "deny", "down_policy": "extend-cache"},
         "disable_update_check": True,
-        # A server that reboots is missing until it is back; it is forgotten only when somebody says so.
+        # A server that reboots is missing until it is back; it is forgotten only when somebody says so. By
+        # itself Consul would forget it after three days, and with it what Prometheus misses.
         "leave_on_terminate": False,
         "skip_leave_on_interrupt": True,
+        "reconnect_timeout": _NEVER,
         **_tls(consul.version, is_server),
         **(_server(consul, peers) if is_server else {"auto_encrypt": {"tls": True}}),
     }
@@ -231,6 +234,9 @@ def _server(consul: Consul, peers: Mapping[str, Sequence[str]]) -> dict[str, Any
         # Agents get their certificates from the servers, against their ACL token.
         "auto_encrypt": {"allow_tls": True},
         "connect": {"enabled": True},
+        "reconnect_timeout_wan": _NEVER,
+        # Of the time when Consul begins; later it is kept in Raft.
+        "autopilot": {"cleanup_dead_servers": False},
     }
 
 

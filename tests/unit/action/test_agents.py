@@ -111,6 +111,12 @@ def test_only_a_control_plane_of_the_cluster_is_let_write_for_it(servers, serve)
     assert minted == {"dc1-w-1": None, "dc1-cp-1": "dc1-prod", "dc1-r-1": None}
 
 
+def test_what_no_datacenter_names_is_not_forgotten_for_a_forged_event(servers, serve):
+    """Such as the node that stands for a cluster, or one that is registered by hand."""
+    assert serve("k8s_dc1-prod", "by-hand") == []
+    assert servers.calls("forget") == []
+
+
 def test_a_server_that_does_not_wait_is_given_nothing(servers, serve):
     servers.waiting = {}
     assert serve("dc1-w-1") == []

@@ -213,3 +213,11 @@ def test_a_token_is_for_one_node_and_has_a_name_of_its_own():
     others = {consul.accessor("dc1", "dc1-w-2"), consul.accessor("dc2", "dc1-w-1")}
     assert token["AccessorID"] not in others
     assert token["AccessorID"] == consul.accessor("dc1", "dc1-w-1")
+
+
+def test_no_server_is_forgotten_because_it_was_off(datacenter):
+    """Consul's own defaults: after three days, and dead Consul servers at once."""
+    own, other = (consul.agent(datacenter, server, "10.11.0.2", PEERS) for server in ("dc1-s-2", "dc1-w-1"))
+    assert own["autopilot"] == {"cleanup_dead_servers": False}
+    assert own["reconnect_timeout_wan"] == own["reconnect_timeout"] == other["reconnect_timeout"]
+    assert int(own["reconnect_timeout"].removesuffix("h")) > 365 * 24

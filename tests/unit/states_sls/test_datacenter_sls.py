@@ -196,6 +196,7 @@ def test_consul_on_a_server(compiled):
     places = [position(states, f"k8s-consul-{name}".rstrip("-")) for name in order]
     assert places == sorted(places)
     assert states["k8s-consul"]["reload"] is False
+    assert "/usr/bin/consul" in states["k8s-consul"]["files"]
     assert "k8s-consul-acls" not in states
     assert "hidden" not in json.dumps(states)
 
@@ -204,6 +205,8 @@ def test_a_server_of_consul_sets_up_the_acls_and_is_never_restarted(compiled):
     states = compiled("k8s.consul", server="dc1-s-1")
     assert position(states, "k8s-consul-acls") < position(states, "k8s-consul-registered")
     assert states["k8s-consul"]["reload"] is True
+    # A newer program would be reason to restart it.
+    assert not any(file.startswith(("/usr", "/etc/systemd")) for file in states["k8s-consul"]["files"])
     assert "hidden" not in json.dumps(states)
 
 
