@@ -46,7 +46,7 @@ def set_cluster_policies(agent: Agent, wanted: Mapping[str, str]) -> None:
     for name in there.keys() - wanted.keys():
         policy = _policy(agent, name)
         agent.delete(f"acl/policy/{policy['ID']}")
-        catalogue.forget(agent, consul.CLUSTER_NODE + name.removeprefix(consul.CLUSTER_POLICY))
+        catalogue.forget(agent, consul.cluster_node(name.removeprefix(consul.CLUSTER_POLICY)))
 
 
 def grant(agent: Agent, wanted: Mapping[str, Any], secret: str | None = None) -> str:

@@ -76,7 +76,7 @@ def _cluster_token(agent: Agent, applicant: Applicant) -> str | None:
     if applicant.cluster is None:
         acl.revoke(agent, consul.cluster_accessor(applicant.datacenter, applicant.server))
         return None
-    if f"{consul.CLUSTER_POLICY}{applicant.cluster}" not in acl.cluster_policies(agent):
+    if consul.cluster_policy(applicant.cluster) not in acl.cluster_policies(agent):
         raise HostError(
             f"{applicant.cluster} may write nothing into the catalogue yet: highstate on the Consul servers "
             "lets it"

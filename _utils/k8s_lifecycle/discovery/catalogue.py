@@ -13,7 +13,7 @@ from typing import Any
 
 from k8s_lifecycle.discovery.agent import Agent, AgentError
 from k8s_lifecycle.errors import HostError
-from k8s_lifecycle.model.consul import CLUSTER_NODE
+from k8s_lifecycle.model.consul import cluster_node
 from k8s_lifecycle.model.kubernetes_services import OURS, Instance
 
 _STATUS = {True: "passing", False: "critical"}
@@ -32,7 +32,7 @@ class Cluster:
     @property
     def node(self) -> str:
         """Return the name of its node."""
-        return f"{CLUSTER_NODE}{self.name}"
+        return cluster_node(self.name)
 
 
 @dataclass(frozen=True)

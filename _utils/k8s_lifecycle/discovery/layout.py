@@ -28,7 +28,7 @@ def desired(datacenter: Datacenter, server: str, cluster: Mapping[str, Any]) -> 
 def _elected(
     datacenter: Datacenter, server: str, place: Membership | None, cluster: Mapping[str, Any]
 ) -> str | None:
-    if datacenter.consul is None or place is None or place.role != "control-plane":
+    if datacenter.consul is None or place is None or place.role != consul.CONTROL_PLANE:
         return None
     names, pods = datacenter.consul.kubernetes.get(place.cluster, ()), datacenter.consul.dns.pods
     if not (names or pods or CONFIGURATION.exists()):

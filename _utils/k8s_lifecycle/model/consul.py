@@ -32,7 +32,6 @@ NODE_ROLES = (CONTROL_PLANE, "worker")
 # Who has no token may look up nodes and services, and nothing else: that is what DNS answers with, and what
 # other datacenters ask, whose tokens are worth nothing here.
 CATALOGUE_POLICY = "k8s-lifecycle-catalogue"
-_NEVER = "87600h"
 CATALOGUE_RULES = 'node_prefix "" { policy = "read" }\nservice_prefix "" { policy = "read" }\n'
 
 # What a control plane may write for the Services of its cluster: the one node that stands for the cluster,
@@ -42,6 +41,9 @@ CLUSTER_NODE = "k8s_"
 
 # Where pods ask for names of `consul.`: on their own server, wherever they run. Nothing outside reaches it.
 PODS_DNS = "169.254.20.53"
+
+# As long as Consul lets one wait for a server that is off, before it forgets it: ten years.
+_NEVER = "87600h"
 
 # What the management token is called in a Consul server's configuration, since 1.11 and before.
 MANAGEMENT = ("initial_management", "master")
@@ -165,19 +167,29 @@ def resolver(datacenter: Datacenter, server: str, kind: str) -> bool:
 
 def writes_for(datacenter: Datacenter, membership: Membership | None) -> str | None:
     """Return the cluster whose Services a server may write into the catalogue: its control planes may."""
-    if membership is None or membership.role != "control-plane":
+    if membership is None or membership.role != CONTROL_PLANE:
         return None
     return membership.cluster if membership.cluster in _consul(datacenter).kubernetes else None
+
+
+def cluster_policy(cluster: str) -> str:
+    """Return the name of a cluster's policy."""
+    return f"{CLUSTER_POLICY}{cluster}"
+
+
+def cluster_node(cluster: str) -> str:
+    """Return the name of the node that stands for a cluster."""
+    return f"{CLUSTER_NODE}{cluster}"
 
 
 def cluster_policies(datacenter: Datacenter) -> dict[str, str]:
     """Return the rules of the policy of each cluster, by the policy's name."""
     clusters = _consul(datacenter).kubernetes
-    return {f"{CLUSTER_POLICY}{name}": _cluster_rules(name, may) for name, may in clusters.items()}
+    return {cluster_policy(name): _cluster_rules(name, may) for name, may in clusters.items()}
 
 
 def _cluster_rules(cluster: str, names_: Sequence[str]) -> str:
-    rules = [f'node "{CLUSTER_NODE}{cluster}"', *map(_service_rule, names_)]
+    rules = [f'node "{cluster_node(cluster)}"', *map(_service_rule, names_)]
     return "".join(f'{rule} {{ policy = "write" }}\n' for rule in rules)
 
 
@@ -212,7 +224,7 @@ def cluster_token(datacenter: str, server: str, cluster: str) -> dict[str, Any]:
         "AccessorID": cluster_accessor(datacenter, server),
         "Description": f"k8s-lifecycle: Services of {cluster}, by {server}",
         "Local": True,
-        "Policies": [{"Name": f"{CLUSTER_POLICY}{cluster}"}],
+        "Policies": [{"Name": cluster_policy(cluster)}],
     }
 
 
