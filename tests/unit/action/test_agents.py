@@ -1,8 +1,7 @@
 """Who is given credentials for Consul, and who is forgotten: by servers that answer, refuse or are silent."""
 
-import itertools
-
 import pytest
+from answering import Answering
 
 from k8s_lifecycle.action import agents
 from k8s_lifecycle.action.fleet import Answer, Outcome
@@ -31,45 +30,26 @@ ASKING = ("dc1-w-1", "dc1-r-1", "dc1-cp-1", "web-1")
 KNOWN = {*ASKING, *(f"dc{number}-s-{one}" for number in (1, 2) for one in (1, 2, 3))}
 
 
-class Servers:
-    """A fleet: what each function answers, and what was called."""
+class Servers(Answering):
+    """Servers that wait for credentials, and Consul servers that make them."""
+
+    refusal = "no leader"
 
     def __init__(self):
+        super().__init__()
         self.waiting = dict.fromkeys(ASKING, "public")
-        self.silent, self.refusing = set(), set()
-        self.called, self.answers = [], []
-        self.tickets = itertools.count()
 
-    def now(self):
-        return 0.0
-
-    def known(self):
-        return frozenset(KNOWN)
-
-    def start(self, calls):
-        tickets = [next(self.tickets) for _ in calls]
-        self.answers += [(ticket, self.answer(call)) for ticket, call in zip(tickets, calls, strict=True)]
-        return tickets
-
-    def next(self, deadline):
-        return self.answers.pop(0) if self.answers else None
-
-    def answer(self, call):
-        self.called.append((call.server, call.function.removeprefix("k8s_consul."), dict(call.arguments)))
-        if call.server in self.silent:
-            return Answer(call.server, Outcome.MISSING, error="its minion has not answered for 30 s")
-        if call.server in self.refusing:
-            return Answer(call.server, Outcome.FAILED, error="no leader")
+    def value(self, call):
         values = {
             "k8s_consul.waiting": self.waiting.get(call.server),
             "k8s_consul.mint": "a box",
             "k8s_consul.accept": True,
             "k8s_consul.forget": ["token"],
         }
-        return Answer(call.server, Outcome.OK, values[call.function])
+        return values[call.function]
 
     def calls(self, function):
-        return [(server, arguments) for server, name, arguments in self.called if name == function]
+        return super().calls(f"k8s_consul.{function}")
 
 
 @pytest.fixture

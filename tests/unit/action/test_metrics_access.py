@@ -1,12 +1,10 @@
 """Which Prometheus server is given certificates of which clusters."""
 
-import itertools
-
 import pytest
 import yaml
+from answering import Answering
 
 from k8s_lifecycle.action import agents, metrics_access
-from k8s_lifecycle.action.fleet import Answer, Outcome
 from k8s_lifecycle.action.scheduler import Scheduler
 from k8s_lifecycle.model import datacenters
 from k8s_lifecycle.model import spec as specs
@@ -42,42 +40,22 @@ def cluster(name, number):
     }
 
 
-class Servers:
-    """A fleet: what each function answers, and what was called."""
+class Servers(Answering):
+    """A Prometheus server that waits, and control planes that sign."""
+
+    refusal = "the API server does not answer"
 
     def __init__(self):
+        super().__init__()
         self.waiting = {"request": "a request", "clusters": ["dc1-prod", "dc1-test", "dc2-prod", "x"]}
-        self.silent, self.refusing = set(), set()
-        self.called, self.answers = [], []
-        self.tickets = itertools.count()
 
-    def now(self):
-        return 0.0
-
-    def start(self, calls):
-        tickets = [next(self.tickets) for _ in calls]
-        self.answers += [(ticket, self.answer(call)) for ticket, call in zip(tickets, calls, strict=True)]
-        return tickets
-
-    def next(self, deadline):
-        return self.answers.pop(0) if self.answers else None
-
-    def answer(self, call):
-        self.called.append((call.server, call.function, dict(call.arguments)))
-        if call.server in self.silent:
-            return Answer(call.server, Outcome.MISSING, error="its minion has not answered for 30 s")
-        if call.server in self.refusing:
-            return Answer(call.server, Outcome.FAILED, error="the API server does not answer")
-        signed = {"certificate": f"by {call.server}", "authority": "a CA"}
+    def value(self, call):
         values = {
             "k8s_consul.waiting": None,
             "k8s_prometheus.waiting": self.waiting,
-            "k8s_csr.sign_prometheus": signed,
+            "k8s_csr.sign_prometheus": {"certificate": f"by {call.server}", "authority": "a CA"},
         }
-        return Answer(call.server, Outcome.OK, values.get(call.function, True))
-
-    def calls(self, function):
-        return [(server, arguments) for server, name, arguments in self.called if name == function]
+        return values.get(call.function, True)
 
 
 @pytest.fixture
