@@ -106,7 +106,7 @@ def test_a_silent_server_is_missing_and_others_are_not(
         fleet.start([Call(other.id, "test.ping", {}, 90)])
         again = answers(fleet, 1)[other.id]
     finally:
-        os.kill(other.pid, signal.SIGCONT)
+        _wake(fleet, other)
     assert found[worker.id].ok
     assert found[other.id].outcome is Outcome.MISSING
     assert "has not answered for 20 s" in found[other.id].error
@@ -131,6 +131,14 @@ def test_an_answer_that_the_listener_lost_is_found_in_the_job_cache(
     assert lost["return"] == "heard"
     found = answers(fleet, 1)[worker.id]
     assert (found.outcome, found.value) == (Outcome.OK, "heard")
+
+
+def _wake(fleet: HastyFleet, minion: SaltMinion) -> None:
+    """Let a stopped minion go on. What is published before it has connected again never reaches it."""
+    os.kill(minion.pid, signal.SIGCONT)
+    deadline = time.monotonic() + DEADLINE
+    while not answer(fleet, Call(minion.id, "test.ping", {}, 30)).ok:
+        assert time.monotonic() < deadline, f"{minion.id} was woken and does not answer"
 
 
 def _pid(ask: Ask, minion: SaltMinion, jid: str) -> int:
