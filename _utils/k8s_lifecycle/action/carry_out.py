@@ -9,8 +9,11 @@ from functools import partial
 from typing import Any
 
 from k8s_lifecycle.action.run import Failure, Run
-from k8s_lifecycle.action.scheduler import AllOf, Task
+from k8s_lifecycle.action.scheduler import AllOf, Sleep, Task
 from k8s_lifecycle.decision.plan import Plan, Step, Wave, side_by_side
+
+# How often a step looks whether the one that it comes after has ended.
+POLL = 0.5
 
 Verbs = Mapping[str, Callable[[Run, Step], Task]]
 
@@ -39,42 +42,69 @@ def carry_out(run: Run, plan: Plan, verbs: Verbs) -> Task:
     done: list[Done] = []
     numbers = itertools.count(1)
     for waves in side_by_side(plan.waves):
-        go_on = partial(_within_budget, run, waves, done)
         for wave in waves:
             run.tell("wave", wave=wave.name, number=next(numbers), of=len(plan.waves), steps=len(wave.steps))
-        outcomes = yield AllOf([partial(_wave, run, wave, verbs, done, go_on) for wave in waves], len(waves))
-        _raise_first(outcomes)
-        if not go_on():
+        group = _Group(run, waves, verbs, done)
+        yield from group.carry_out()
+        if not group.within_budget():
             break
     return done
 
 
-def _within_budget(run: Run, waves: Sequence[Wave], done: Sequence[Done]) -> bool:
-    failed = [result.step for result in done if result.failure]
-    return not any(step.server in run.spec.control_plane.servers for step in failed) and all(
-        sum(step in wave.steps for step in failed) <= wave.budget for wave in waves
-    )
+@dataclass(frozen=True)
+class _Group:
+    """Waves that run side by side, and what became of all steps until now."""
 
+    run: Run
+    waves: Sequence[Wave]
+    verbs: Verbs
+    done: list[Done]
 
-def _wave(run: Run, wave: Wave, verbs: Verbs, done: list[Done], go_on: Callable[[], bool]) -> Task:
-    broken = {result.step.server for result in done if result.failure}
-    tasks = [partial(_step, run, step, verbs, done) for step in wave.steps if step.server not in broken]
-    _raise_first((yield AllOf(tasks, wave.window, go_on)))
+    def carry_out(self) -> Task:
+        tasks = [partial(self._wave, place) for place in range(len(self.waves))]
+        _raise_first((yield AllOf(tasks, len(tasks))))
+
+    def within_budget(self) -> bool:
+        failed = [result.step for result in self.done if result.failure]
+        return not any(step.server in self.run.spec.control_plane.servers for step in failed) and all(
+            sum(step in wave.steps for step in failed) <= wave.budget for wave in self.waves
+        )
+
+    def _wave(self, place: int) -> Task:
+        earlier = [step for wave in self.waves[:place] for step in wave.steps if not self._broken(step)]
+        wave = self.waves[place]
+        tasks = [
+            partial(self._in_turn, step, [other for other in earlier if other.server == step.after])
+            for step in wave.steps
+        ]
+        _raise_first((yield AllOf(tasks, wave.window, self.within_budget)))
+
+    def _in_turn(self, step: Step, first: Sequence[Step]) -> Task:
+        """Run a step once those have ended that come first, unless its server's failed or the run stops."""
+        while not self._ended(first) and self.within_budget():
+            yield Sleep(POLL)
+        if not self._broken(step) and self.within_budget():
+            yield from self._step(step)
+
+    def _ended(self, steps: Sequence[Step]) -> bool:
+        return all(any(result.step is step for result in self.done) for step in steps)
+
+    def _broken(self, step: Step) -> bool:
+        return any(result.failure and result.step.server == step.server for result in self.done)
+
+    def _step(self, step: Step) -> Task:
+        run, began = self.run, self.run.fleet.now()
+        run.tell("starts", step=str(step), verb=step.verb, server=step.server, reason=step.reason)
+        try:
+            detail = yield from self.verbs[step.verb](run, step)
+            result = Done(step, run.fleet.now() - began, detail or "")
+        except Failure as failure:
+            result = Done(step, run.fleet.now() - began, failure=failure)
+        self.done.append(result)
+        run.tell("failed" if result.failure else "done", step=str(step), **result.to_dict())
 
 
 def _raise_first(outcomes: Sequence[Any]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
-
-
-def _step(run: Run, step: Step, verbs: Verbs, done: list[Done]) -> Task:
-    began = run.fleet.now()
-    run.tell("starts", step=str(step), verb=step.verb, server=step.server, reason=step.reason)
-    try:
-        detail = yield from verbs[step.verb](run, step)
-        result = Done(step, run.fleet.now() - began, detail or "")
-    except Failure as failure:
-        result = Done(step, run.fleet.now() - began, failure=failure)
-    done.append(result)
-    run.tell("failed" if result.failure else "done", step=str(step), **result.to_dict())

@@ -86,11 +86,14 @@ def restrict_bootstrap(run: Run, step: Step) -> Task:
 
 
 def join_control_plane(run: Run, step: Step) -> Task:
-    """Join one control plane: behind the etcd gate, and seen voting and Ready after it."""
+    """Join one control plane: behind the etcd gate, and seen voting after it.
+
+    That its node is Ready is waited for when it settles, beside the next one's join: its kubelet was started
+    before its API server, was refused, and by its own back-off asks again only after up to half a minute.
+    """
     yield from etcd_gate.wait_until_whole(run, step)
     yield from _join(run, step)
     yield from etcd_gate.wait_until_votes(run, step)
-    yield from ready(run, step)
 
 
 def join_worker(run: Run, step: Step) -> Task:
@@ -147,7 +150,8 @@ def forget_node(run: Run, step: Step) -> Task:
 
 
 def settle(run: Run, step: Step) -> Task:
-    """Give a node its labels and taints, see a pod run there, then open it for pods."""
+    """See a node Ready, give it its labels and taints, see a pod run there, then open it for pods."""
+    yield from ready(run, step)
     node, place = run.spec.node_name(step.server), run.assignments[step.server]
     wanted = {
         "fence": run.fence,

@@ -12,12 +12,14 @@ class Step:
     """One verb on one server, with its reason. `how` holds what the verb needs beside the spec.
 
     A step for the cluster as a whole has the name of its lead control plane; any healthy one carries it out.
+    after: the server whose steps in the waves that this one's wave runs beside come first.
     """
 
     verb: str
     server: str
     reason: str
     how: Mapping[str, Any] = field(default_factory=dict)
+    after: str = ""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.server}"
@@ -28,14 +30,15 @@ class Wave:
     """Steps that may run side by side: at most `window` at once.
 
     After more than `budget` failures nothing new is started; the waves behind it never start then.
-    beside: the wave that it runs beside, where that is there; no server is in both.
+    beside: the waves that it runs beside, where the first of these is there; a server that is in both
+    needs a step that comes after.
     """
 
     name: str
     steps: tuple[Step, ...]
     window: int = 1
     budget: int = 0
-    beside: str = ""
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def side_by_side(waves: Iterable[Wave]) -> list[list[Wave]]:
     """Return the waves in order, those that run beside each other together."""
     groups: list[list[Wave]] = []
     for wave in waves:
-        if groups and wave.beside == groups[-1][0].name:
+        if groups and groups[-1][0].name in wave.beside:
             groups[-1].append(wave)
         else:
             groups.append([wave])

@@ -22,6 +22,7 @@ CLEAN_UP = {
 }
 
 _ONE_BY_ONE = "control planes, one by one"
+_WORKERS = "workers"
 
 Assignments = Mapping[str, Assignment]
 Conditions = Mapping[str, Condition]
@@ -52,6 +53,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     }
     blocked = _blocked(spec, facts, todo) | (must_wait if only is None else {})
     joining = _joining(spec, assignments, todo, lead)
+    settling = sorted(joining, key=lambda server: assignments[server].role == "control-plane")
     version = target_version(spec, facts)
     starting = _founding(facts, todo, lead)
     fresh = [*starting, *joining, *_spares(spec, facts, assignments, todo)]
@@ -67,8 +69,8 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
             _cluster_wide(spec, facts, lead, everything=only is None),
             _control_planes(assignments, todo, joining, version),
             _workers(spec, assignments, joining, version),
-            _settle(spec, facts, assignments, todo, [*starting, *joining]),
-            _dns(facts, lead, bool(starting and joining)),
+            _settle(spec, facts, assignments, todo, starting=starting, joining=settling),
+            _dns(facts, lead, settling if starting else []),
             _leftover_admissions(facts, lead),
         ),
         blocked=blocked,
@@ -326,30 +328,44 @@ def _workers(spec: Spec, assignments: Assignments, joining: list[str], version: 
         if assignments[server].role == "worker"
     )
     return Wave(
-        "workers",
+        _WORKERS,
         steps,
         window=spec.limits.concurrency,
         budget=spec.limits.failures_allowed(len(steps)),
         # What they join through is there after the init: only control planes wait for each other.
-        beside=_ONE_BY_ONE,
+        beside=(_ONE_BY_ONE,),
     )
 
 
-def _settle(spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions, new: list[str]) -> Wave:
+def _settle(
+    spec: Spec,
+    facts: Facts,
+    assignments: Assignments,
+    todo: Conditions,
+    *,
+    starting: list[str],
+    joining: list[str],
+) -> Wave:
+    """Each node settles once it has joined; the first one once another has, whose pod its own can reach.
+
+    joining: who joins, in the order in which they are expected to have done so.
+    """
     nodes = facts.cluster.nodes if facts.cluster else {}
-    steps = []
+    new = {server: server for server in joining} | dict.fromkeys(starting, (*joining, "")[0])
+    steps = [
+        Step("settle", server, "a new node: labels, taints, smoke check", after=after)
+        for server, after in new.items()
+    ]
     for server in todo:
-        assignment = assignments[server]
         node = nodes.get(spec.node_name(server))
-        if server in new and assignment.role != "spare":
-            steps.append(Step("settle", server, "a new node: labels, taints, smoke check"))
-        elif node is not None and (differs := _differences(spec, assignment, node)):
-            steps.append(Step("settle", server, differs))
+        if server not in new and node and (differs := _differences(spec, assignments[server], node)):
+            steps.append(Step("settle", server, differs, after=server))
     return Wave(
         "settle",
         tuple(steps),
         window=spec.limits.concurrency,
         budget=spec.limits.failures_allowed(len(steps)),
+        beside=(_ONE_BY_ONE, _WORKERS),
     )
 
 
@@ -368,11 +384,13 @@ def _differences(spec: Spec, assignment: Assignment, node: Node) -> str:
     return ", ".join(found)
 
 
-def _dns(facts: Facts, lead: str, grows: bool) -> Wave:
+def _dns(facts: Facts, lead: str, second: list[str]) -> Wave:
+    """second: who joins the first node of a new cluster; one of them that takes pods is enough."""
     crowded = facts.cluster is not None and facts.cluster.dns_crowded
-    if not (crowded or grows):
+    if not (crowded or second):
         return Wave("DNS", ())
-    return Wave("DNS", (Step("spread_dns", lead, "every replica of CoreDNS is on one node"),))
+    step = Step("spread_dns", lead, "every replica of CoreDNS is on one node", after=(*second, "")[0])
+    return Wave("DNS", (step,), beside=(_ONE_BY_ONE, _WORKERS))
 
 
 def _leftover_admissions(facts: Facts, lead: str) -> Wave:

@@ -153,16 +153,34 @@ def test_a_new_server_is_no_newer_than_the_oldest_api_server():
     }
 
 
-def test_workers_join_beside_the_control_planes_and_nothing_else_does():
+def beside_each_other(found):
+    groups = [[wave.name for wave in waves] for waves in side_by_side(found.waves)]
+    return [names for names in groups if len(names) > 1]
+
+
+def test_while_control_planes_join_one_by_one_workers_do_and_who_has_joined_settles():
     servers = [*ADDRESSES, "dc1-w-1"]
     found = planned(spec(control_plane=THREE), {server: bare() for server in servers})
-    beside = [[wave.name for wave in waves] for waves in side_by_side(found.waves)]
-    assert [names for names in beside if len(names) > 1] == [["control planes, one by one", "workers"]]
-    assert [wave["wave"] for wave in found.to_dict()["waves"] if wave["beside"]] == ["workers"]
+    assert beside_each_other(found) == [["control planes, one by one", "workers", "settle", "DNS"]]
+    assert [wave["wave"] for wave in found.to_dict()["waves"] if wave["beside"]] == [
+        "workers",
+        "settle",
+        "DNS",
+    ]
+    assert {step.server: step.after for step in found.steps if step.verb == "settle"} == {
+        "dc1-w-1": "dc1-w-1",
+        "dc1-cp-2": "dc1-cp-2",
+        "dc1-cp-3": "dc1-cp-3",
+        "dc1-cp-1": "dc1-w-1",
+    }
 
 
-def test_without_control_planes_to_join_workers_are_beside_nothing():
+def test_without_control_planes_to_join_workers_are_beside_no_earlier_wave():
     answers = {"dc1-cp-1": bare(), "dc1-w-1": bare()}
-    found = planned(spec(), answers)
-    assert "workers" in [wave.name for wave in found.waves]
-    assert all(len(waves) == 1 for waves in side_by_side(found.waves))
+    assert beside_each_other(planned(spec(), answers)) == [["workers", "settle", "DNS"]]
+
+
+def test_a_cluster_of_one_node_settles_after_nothing():
+    found = planned(spec(), {"dc1-cp-1": bare()})
+    assert [step.after for step in found.steps if step.verb == "settle"] == [""]
+    assert not beside_each_other(found)
