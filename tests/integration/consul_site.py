@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from debian_binary import debian_binary
 from site_build.pillar_secrets import Secrets
@@ -40,11 +41,19 @@ def wait_until(what: str, holds: Callable[[], object], seconds: float = ENOUGH) 
 class Site:
     """The agents of some datacenters, each with one Consul server, called dc1-s in dc1.
 
-    specs: the texts of the datacenters' files, by name. addresses: those of servers, by minion id.
+    specs: the texts of the datacenters' files, by name. addresses: those of servers, by minion id. nodes: the
+    pillar `k8s` of those that are in a cluster.
     """
 
-    def __init__(self, folder: Path, specs: Mapping[str, str], addresses: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        specs: Mapping[str, str],
+        addresses: Mapping[str, str],
+        nodes: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self.folder, self.consul, self.addresses = folder, debian_binary("consul", "consul"), addresses
+        self.nodes = nodes or {}
         written = folder / "datacenters"
         written.mkdir()
         for name, text in specs.items():
@@ -58,7 +67,7 @@ class Site:
     def situation(self, server: str) -> Situation:
         place = self.datacenters.place(server)
         assert place
-        pillar = {"k8s_secrets": self.secrets.get(server, {})}
+        pillar = {"k8s_secrets": self.secrets.get(server, {}), "k8s": self.nodes.get(server)}
         return situation(place.to_dict(), pillar, server)
 
     def management(self, name: str) -> Agent:

@@ -36,7 +36,15 @@ consul:
     brief: {{servers: ["dc1-w"], port: 7777, check: {{tcp: "127.0.1.2:7777", interval: 2, timeout: 1}}}}
   kubernetes: {{{name}-prod: [shop, "pay-*"], {name}-test: [test]}}
 """
-ALL = {"node-exporter", "redis", "brief"}
+ALL = {"node-exporter", "kubernetes", "redis", "brief"}
+ENDPOINT = {"endpoint": {"address": "10.11.0.100"}}
+NETWORKS = {"pods": "10.244.0.0/16", "services": "10.96.0.0/12"}
+NODE = {
+    "cluster": "dc1-prod",
+    "role": "worker",
+    "pool": "general",
+    "spec": {"environment": "prod", "control_plane": ENDPOINT, "networks": NETWORKS},
+}
 CLUSTER = Cluster("dc1-prod", "10.11.0.100")
 
 
@@ -44,7 +52,7 @@ CLUSTER = Cluster("dc1-prod", "10.11.0.100")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Two Consul servers with their ACLs set up, and one agent, admitted as the product does it."""
     specs = {name: SPEC.format(name=name, address=ADDRESSES[f"{name}-s"]) for name in ("dc1", "dc2")}
-    made = Site(tmp_path_factory.mktemp("consul"), specs, ADDRESSES)
+    made = Site(tmp_path_factory.mktemp("consul"), specs, ADDRESSES, {"dc1-w": NODE})
     try:
         for name in specs:
             made.start_server(name)
@@ -93,6 +101,11 @@ def services(site: Site, server: str, asked: str = "dc1-s") -> set[str]:
 
 def test_an_agent_registers_its_server_and_what_the_spec_has_for_it(site: Site) -> None:
     wait_until("all of it", lambda: services(site, "dc1-w") == ALL)
+    meta = site.agent("dc1-s").get("catalog/node/dc1-w")["Node"]["Meta"]
+    assert (
+        meta.items()
+        >= {"environment": "prod", **{key: NODE[key] for key in ("cluster", "role", "pool")}}.items()
+    )
 
 
 def test_acls_are_set_up_once(site: Site) -> None:

@@ -241,8 +241,8 @@ def test_prometheus_takes_up_its_certificate_by_itself(proxied: Proxied, tmp_pat
     credentials.mkdir()
     prometheus_credentials.prepare([cluster.name], credentials)
     labels = {"instance": "cp-1", "cluster": cluster.name, "role": "control-plane"}
-    target = {"targets": ["127.0.0.1:10250"], "labels": labels}
-    (tmp_path / "kubernetes.json").write_text(json.dumps([target]))
+    target = {"targets": ["127.0.0.1:9100"], "labels": labels}
+    (tmp_path / "node.json").write_text(json.dumps([target]))
     jobs = json.dumps(cluster_metrics.jobs(cluster, str(tmp_path), proxied.port))
     told = {
         "global": {"scrape_interval": "1s"},

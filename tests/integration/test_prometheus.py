@@ -34,7 +34,9 @@ import yaml
 from consul_site import Site, wait_until
 from debian_binary import debian_binary
 
-from k8s_lifecycle.model import datacenter, secrets
+from k8s_lifecycle.discovery import acl, store
+from k8s_lifecycle.discovery.agent import AgentError
+from k8s_lifecycle.model import consul, datacenter, secrets
 from k8s_lifecycle.model import prometheus as model
 from k8s_lifecycle.server import monitoring, prometheus
 
@@ -210,6 +212,11 @@ class Monitored:
         files = (self.folder / "targets" / f"{job}.json" for job in ("node", "prometheus", "alertmanager"))
         return all(json.loads(file.read_text()) for file in files)
 
+    def targets(self) -> dict[str, Any]:
+        """Whom Prometheus is told to ask, by job."""
+        assert self.discover()
+        return {file.name: json.loads(file.read_text()) for file in (self.folder / "targets").iterdir()}
+
     def stop(self, program: str) -> None:
         process = self.processes.pop(program)
         process.kill()
@@ -307,6 +314,33 @@ def test_targets_are_found_through_consul_and_asked_with_the_password(monitored:
         expected = {"job": name, "instance": SERVER, "datacenter": "dc1", "__name__": "up"}
         assert found == expected
     assert monitored.query("k8s_ours")[0]["metric"]["instance"] == SERVER
+
+
+def test_who_may_register_a_service_leads_prometheus_to_nobody_else(monitored: Monitored) -> None:
+    """Who may write a service's name may write it on every node: Consul knows no narrower right."""
+    secret, service = store.new_token(), "node-exporter"
+    acl.grant(monitored.site.management("dc1"), consul.token("dc1", "dc1-w", [service]), secret)
+    thief, reader = (monitored.site.agent(SERVER, token) for token in (secret, None))
+    before = monitored.targets()
+    elsewhere = {"Address": "127.9.9.9", "Port": 1, "Meta": {"role": "control-plane"}}
+    forged = {"Node": SERVER, "Address": ADDRESS, "SkipNodeUpdate": True}
+    thief.put("catalog/register", {**forged, "Service": {"ID": service, "Service": service, **elsewhere}})
+    (found,) = reader.get(f"catalog/service/{service}")
+    assert (found["Node"], found["ServiceAddress"]) == (SERVER, "127.9.9.9")
+    assert monitored.targets() == before
+    thief.put("catalog/deregister", {"Node": SERVER, "ServiceID": service})
+    assert reader.get(f"catalog/service/{service}") == []
+    assert monitored.targets() == before
+    for address in ({"Address": "127.9.9.9"}, {"Address": ADDRESS, "NodeMeta": {"role": "control-plane"}}):
+        with pytest.raises(AgentError) as refused:
+            thief.put("catalog/register", {"Node": SERVER, **address})
+        assert refused.value.status == 403
+    assert {
+        one["scrapeUrl"] for one in monitored.ask("prometheus", "/api/v1/targets")["data"]["activeTargets"]
+    } == {
+        f"https://{ADDRESS}:{monitored.ports[name]}/metrics"
+        for name in ("exporter", "prometheus", "alertmanager")
+    }
 
 
 @pytest.mark.parametrize("program", ["prometheus", "alertmanager", "central"])

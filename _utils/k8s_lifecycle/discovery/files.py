@@ -69,7 +69,8 @@ def wanted(situation: Situation, credentials: Credentials) -> dict[str, str]:
         **own,
         AGENT: _json(agent),
         SECRETS: _json(hidden),
-        SERVICES: _json({"services": services}),
+        # Both are taken up by a reload.
+        SERVICES: _json({"node_meta": consul.place(situation.membership), "services": services}),
     }
 
 

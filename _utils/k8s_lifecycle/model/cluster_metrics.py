@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from k8s_lifecycle.model.consul import CONTROL_PLANE, KUBELET_PORT, NODE_ROLES
 from k8s_lifecycle.model.kubeadm_config import API_SERVER_PORT
 from k8s_lifecycle.model.settings import Spec
 
@@ -61,11 +62,12 @@ def jobs(cluster: Cluster, targets: str, proxy_port: int) -> list[dict[str, Any]
 
     targets: the directory of the files that k8s_targets.py makes. proxy_port: of the proxy on control planes.
     """
-    nodes, dns = f"{targets}/kubernetes.json", f"{targets}/coredns-{cluster.name}.json"
-    control_planes, proxy = [_keep("role", "control-plane")], {"server_name": PROXY_NAME}
+    nodes, dns = f"{targets}/node.json", f"{targets}/coredns-{cluster.name}.json"
+    kubelets = [_keep("role", "|".join(NODE_ROLES)), _port(KUBELET_PORT)]
+    control_planes, proxy = [_keep("role", CONTROL_PLANE)], {"server_name": PROXY_NAME}
     return [
-        _job(cluster, "kubelet", nodes, []),
-        _job(cluster, "cadvisor", nodes, [], path="/metrics/cadvisor"),
+        _job(cluster, "kubelet", nodes, kubelets),
+        _job(cluster, "cadvisor", nodes, kubelets, path="/metrics/cadvisor"),
         _job(cluster, "apiserver", nodes, [*control_planes, _port(API_SERVER_PORT)]),
         *(
             _job(

@@ -111,6 +111,17 @@ def secrets(
     return {"encrypt": gossip_key, "acl": {"tokens": tokens}}
 
 
+def place(membership: Membership | None) -> dict[str, str]:
+    """Return a server's place in a cluster, as its minion id gives it: Prometheus takes it for labels.
+
+    It is the node's, which its own token alone may write; services have names that others may write, too.
+    """
+    if membership is None:
+        return {}
+    found = {"environment": membership.environment, "cluster": membership.cluster, "role": membership.role}
+    return {**found, "pool": membership.pool} if membership.pool else found
+
+
 def services(datacenter: Datacenter, server: str, membership: Membership | None) -> list[dict[str, Any]]:
     """Return the service definitions of a server, without the token that registers them."""
     found = [_node_exporter(datacenter), *_monitoring(datacenter, server)]
@@ -126,7 +137,7 @@ def services(datacenter: Datacenter, server: str, membership: Membership | None)
     if COUCHBASE in measured:
         port = measured[COUCHBASE]
         found.append(_definition(COUCHBASE_METRICS, port, (), _answers(port, "/", tls=True)))
-    return [{**definition, "meta": _place(membership)} for definition in found]
+    return found
 
 
 def exporters(datacenter: Datacenter, server: str) -> dict[str, int]:
@@ -285,14 +296,6 @@ def _answers(port: int, path: str, tls: bool) -> dict[str, Any]:
     where = f"127.0.0.1:{port}"
     check = {"tcp": where} if tls else {"http": f"http://{where}{path}"}
     return {**check, "interval": "15s", "timeout": "5s"}
-
-
-def _place(membership: Membership | None) -> dict[str, str]:
-    """Return what Prometheus takes for labels: the server's place, as its minion id has given it."""
-    if membership is None:
-        return {}
-    place = {"environment": membership.environment, "cluster": membership.cluster, "role": membership.role}
-    return {**place, "pool": membership.pool} if membership.pool else place
 
 
 def _kubernetes(membership: Membership) -> dict[str, Any]:

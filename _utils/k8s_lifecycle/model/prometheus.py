@@ -7,7 +7,7 @@ https://prometheus.io/docs/alerting/latest/configuration/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from k8s_lifecycle.model import cluster_metrics, consul
@@ -22,16 +22,6 @@ CENTRAL_AUTHORITY, CENTRAL_PASSWORD = f"{CONFIG}/central-authority.pem", f"{CONF
 USER = "prometheus"
 GOSSIP_PORT = 9094
 TARGETS = "/var/lib/k8s-targets"
-# Jobs of Prometheus and the services in Consul that they ask.
-JOBS = {
-    "node": consul.NODE_EXPORTER,
-    "prometheus": consul.PROMETHEUS,
-    "alertmanager": consul.ALERTMANAGER,
-    "central": consul.CENTRAL,
-    "kubernetes": consul.KUBERNETES,
-    **{kind: name for kind, (name, _) in consul.EXPORTERS.items()},
-    consul.COUCHBASE: consul.COUCHBASE_METRICS,
-}
 
 _PEOPLE, _NOBODY, _WATCHDOG = "people", "nobody", "watchdog"
 # Nobody needs to be told what follows from what they are told: the alert, what follows from it on the same
@@ -78,6 +68,31 @@ def configuration(datacenter: Datacenter, server: str, clusters: Sequence[Cluste
             ),
         ],
         **sent_on,
+    }
+
+
+def asked(datacenter: Datacenter) -> dict[str, list[dict[str, Any]]]:
+    """Return which servers each job asks, as minion ids or globs, and at which port.
+
+    Not what Consul has of services: who may register one may do so on every node, and so name another address
+    for a server that somebody else looks after; and a password would go to whoever claims to be a service.
+    """
+    wanted, monitoring = of(datacenter), datacenter.monitoring
+    services = datacenter.consul.services.values() if datacenter.consul else ()
+    measured = {
+        kind: [
+            _at(service.servers, consul.EXPORTERS[kind][1] if kind in consul.EXPORTERS else service.port)
+            for service in services
+            if service.exporter == kind
+        ]
+        for kind in (*consul.EXPORTERS, consul.COUCHBASE)
+    }
+    return {
+        "node": [_at(datacenter.servers, monitoring.node_exporter.port)],
+        "prometheus": [_at(wanted.servers, wanted.port)],
+        "alertmanager": [_at(wanted.servers, wanted.alertmanager.port)],
+        "central": [_at(monitoring.central.servers, monitoring.central.port)] if monitoring.central else [],
+        **measured,
     }
 
 
@@ -131,6 +146,10 @@ def of(datacenter: Datacenter) -> Prometheus:
     if datacenter.monitoring.prometheus is None:
         raise ValueError(f"{datacenter.name}.yaml has no `monitoring.prometheus`")
     return datacenter.monitoring.prometheus
+
+
+def _at(servers: Iterable[str], port: int) -> dict[str, Any]:
+    return {"servers": list(servers), "port": port}
 
 
 def _job(name: str, asked_with: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def discovery(datacenter: Datacenter, clusters: Sequence[Cluster]) -> str:
     asked = {
         "consul": f"http://127.0.0.1:{HTTP_PORT}",
         "directory": model.TARGETS,
-        "jobs": model.JOBS,
+        "jobs": model.asked(datacenter),
         "datacenter": datacenter.name,
         "key": cluster_metrics.KEY,
         "dns_port": cluster_metrics.DNS_PORT,

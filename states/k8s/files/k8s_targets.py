@@ -7,21 +7,25 @@ missed. Where nobody answers, files stay as they are, and their age tells Promet
 
 from __future__ import annotations
 
+import fnmatch
 import functools
+import itertools
 import json
 import os
 import ssl
 import sys
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 TIMEOUT = 10.0
-# Of the service's registration, which follows from the minion id.
+# Of the node's own registration, which follows from the minion id.
 PLACE = ("environment", "cluster", "role", "pool")
+# A node that stands for a cluster is no server.
+NO_SERVER = "k8s_"
 PODS = "/api/v1/namespaces/kube-system/pods"
 DNS = {"labelSelector": "k8s-app=kube-dns"}
 ENDED = ("Succeeded", "Failed")
@@ -29,20 +33,26 @@ ENDED = ("Succeeded", "Failed")
 Target = dict[str, Any]
 
 
-def targets(instances: Iterable[Mapping[str, Any]]) -> list[Target]:
+def targets(nodes: Iterable[Mapping[str, Any]], asked: Iterable[Mapping[str, Any]]) -> list[Target]:
     """Return what Prometheus reads: https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config
 
-    instances: those of a service, as Consul's health API has them.
+    nodes: those of Consul's catalogue. asked: which servers are asked, and at which port. A node is written
+    by its own server alone; services are not looked at, since others may write them, too.
     """
     found = []
-    for instance in instances:
-        node, service = instance["Node"], instance["Service"]
-        meta = service.get("Meta") or {}
+    for node, one in itertools.product(nodes, asked):
+        if node["Node"].startswith(NO_SERVER) or not named(one["servers"], node["Node"]):
+            continue
+        meta = node.get("Meta") or {}
         labels = {"instance": node["Node"], "datacenter": node["Datacenter"]}
         place = {name: meta[name] for name in PLACE if meta.get(name)}
-        address = f"{service['Address'] or node['Address']}:{service['Port']}"
-        found.append({"targets": [address], "labels": {**labels, **place}})
+        found.append({"targets": [f"{node['Address']}:{one['port']}"], "labels": {**labels, **place}})
     return sorted(found, key=lambda one: str(one["labels"]["instance"]))
+
+
+def named(patterns: Collection[str], server: str) -> bool:
+    """Tell whether ids or globs name a server."""
+    return server in patterns or any(fnmatch.fnmatchcase(server, pattern) for pattern in patterns)
 
 
 def pods(found: Iterable[Mapping[str, Any]], cluster: Mapping[str, str], port: int) -> list[Target]:
@@ -63,10 +73,11 @@ def pods(found: Iterable[Mapping[str, Any]], cluster: Mapping[str, str], port: i
     ]
 
 
-def registered(consul: str, service: str) -> list[Target]:
-    """Return whom Consul has for a service."""
+def registered(consul: str) -> list[dict[str, Any]]:
+    """Return the nodes that Consul has."""
     # Without a leader any Consul server will do: what it knew last is better than nothing.
-    return targets(_answer(f"{consul}/v1/health/service/{urllib.parse.quote(service)}?stale"))
+    found: list[dict[str, Any]] = _answer(f"{consul}/v1/catalog/nodes?stale")
+    return found
 
 
 def dns(cluster: Mapping[str, str], key: str, port: int) -> list[Target]:
@@ -91,13 +102,13 @@ def main(configuration: str) -> int:
 
 
 def _consul(asked: Mapping[str, Any]) -> int:
-    for job, service in asked["jobs"].items():
-        try:
-            found = registered(asked["consul"], service)
-        except OSError as error:
-            print(f"Consul does not tell who has {service}: {error}", file=sys.stderr)
-            return 1
-        _write(Path(asked["directory"], f"{job}.json"), found)
+    try:
+        nodes = registered(asked["consul"])
+    except OSError as error:
+        print(f"Consul does not tell of servers: {error}", file=sys.stderr)
+        return 1
+    for job, whom in asked["jobs"].items():
+        _write(Path(asked["directory"], f"{job}.json"), targets(nodes, whom))
     return 0
 
 

@@ -98,13 +98,16 @@ def test_a_server_registers_what_its_id_and_its_place_in_a_cluster_say(datacente
     assert names(datacenter, "dc1-s-9", Membership("dc1-prod", "prod", "spare", None)) == ["node-exporter"]
 
 
-def test_a_service_has_its_servers_place_for_labels(datacenter):
+def test_the_place_of_a_node_is_what_its_id_gives_it():
     place = {"environment": "prod", "cluster": "dc1-prod", "role": "worker", "pool": "general"}
-    assert [one["meta"] for one in consul.services(datacenter, "dc1-r-1", NODE)] == [place] * 4
+    assert consul.place(NODE) == place
     control_plane = Membership("dc1-prod", "prod", "control-plane", None)
-    (exporter, _) = consul.services(datacenter, "dc1-cp-1", control_plane)
-    assert exporter["meta"] == {"environment": "prod", "cluster": "dc1-prod", "role": "control-plane"}
-    assert consul.services(datacenter, "dc1-x", None)[0]["meta"] == {}
+    assert consul.place(control_plane) == {
+        "environment": "prod",
+        "cluster": "dc1-prod",
+        "role": "control-plane",
+    }
+    assert consul.place(None) == {}
 
 
 def test_a_prometheus_server_registers_both_and_no_other_does(datacenter):

@@ -30,12 +30,36 @@ def jobs(told):
 
 def test_each_job_has_the_file_that_is_made_for_it():
     told = jobs(prometheus.configuration(datacenter(), "dc1-mon-1"))
-    assert set(told) == set(prometheus.JOBS) - {"central", "kubernetes", "couchbase"}
+    assert set(told) == {"node", "prometheus", "alertmanager", "redis", "mysqld"}
     for name, job in told.items():
         assert job["file_sd_configs"] == [{"files": [f"/var/lib/k8s-targets/{name}.json"]}]
     asked = json.loads(server_side.discovery(datacenter(), ()))
     assert (asked["consul"], asked["directory"]) == ("http://127.0.0.1:8500", "/var/lib/k8s-targets")
-    assert asked["jobs"]["node"] == "node-exporter"
+    assert set(told) <= set(asked["jobs"])
+
+
+def test_whom_a_job_asks_is_what_the_file_says_and_nobody_who_says_so():
+    redis = {"servers": ["dc1-r-*"], "port": 6379, "check": {"tcp": "127.0.0.1:6379"}, "exporter": "redis"}
+    couchbase = {**redis, "servers": ["dc1-cb-*", "dc1-x-1"], "port": 18091, "exporter": "couchbase"}
+    own = {
+        "servers": SERVERS,
+        "environment": "infra",
+        "alertmanager": {**WEBHOOK, "port": 9999},
+        "port": 9998,
+    }
+    central = {"servers": {"dc1-c-1": "10.11.0.4"}}
+    services = {**SPEC["consul"], "services": {"cache": redis, "sessions": couchbase}}
+    monitoring = {"prometheus": own, "central": central, "node_exporter": {"port": 9101}}
+    found = datacenters.from_dict({**SPEC, "consul": services, "monitoring": monitoring})
+    assert prometheus.asked(found) == {
+        "node": [{"servers": ["dc1-*"], "port": 9101}],
+        "prometheus": [{"servers": ["dc1-mon-1", "dc1-mon-2"], "port": 9998}],
+        "alertmanager": [{"servers": ["dc1-mon-1", "dc1-mon-2"], "port": 9999}],
+        "central": [{"servers": ["dc1-c-1"], "port": 9090}],
+        "redis": [{"servers": ["dc1-r-*"], "port": 9121}],
+        "mysqld": [],
+        "couchbase": [{"servers": ["dc1-cb-*", "dc1-x-1"], "port": 18091}],
+    }
 
 
 def test_two_are_told_apart_but_their_alerts_are_not():
@@ -182,7 +206,7 @@ def relabelled(job, **labels):
 def test_each_cluster_is_asked_for_all_that_kubernetes_shows_with_its_own_certificate():
     told = prometheus.configuration(datacenter(), "dc1-mon-1", [CLUSTER])
     asked = {name: job for name, job in jobs(told).items() if name.startswith("prod/")}
-    target = {"__address__": "10.11.0.11:10250", "cluster": "prod"}
+    target = {"__address__": "10.11.0.11:9100", "cluster": "prod"}
     found = {
         job["metrics_path"]: (relabelled(job, **target, role="control-plane") or {}).get("__address__")
         for name, job in asked.items()
@@ -202,6 +226,16 @@ def test_each_cluster_is_asked_for_all_that_kubernetes_shows_with_its_own_certif
     }
     workers = [name for name, job in asked.items() if relabelled(job, **target, role="worker")]
     assert workers == ["prod/kubelet", "prod/cadvisor", "prod/coredns"]
+    kubelet = relabelled(asked["prod/kubelet"], **target, role="worker")
+    assert kubelet == {
+        "__address__": "10.11.0.11:10250",
+        "cluster": "prod",
+        "role": "worker",
+        "job": "kubelet",
+    }
+    assert not any(
+        relabelled(asked[f"prod/{name}"], **target, role="spare") for name in ("kubelet", "cadvisor")
+    )
     assert not any(
         relabelled(job, **{**target, "cluster": "prod-2"}, role="worker") for job in asked.values()
     )
@@ -217,7 +251,7 @@ def test_each_cluster_is_asked_for_all_that_kubernetes_shows_with_its_own_certif
         }
     files = {name: job["file_sd_configs"][0]["files"] for name, job in asked.items()}
     assert files["prod/coredns"] == ["/var/lib/k8s-targets/coredns-prod.json"]
-    assert files["prod/etcd"] == ["/var/lib/k8s-targets/kubernetes.json"]
+    assert files["prod/etcd"] == ["/var/lib/k8s-targets/node.json"]
 
 
 def with_central(**wanted):

@@ -15,13 +15,9 @@ SCRIPT = Path(__file__).parents[3] / "states/k8s/files/k8s_targets.py"
 PLACE = {"environment": "prod", "cluster": "dc1-prod", "role": "worker", "pool": "general"}
 
 
-def instance(node, address="10.11.0.1", port=9100, own="", **meta):
-    """What Consul's health API has for one server; the checks are not looked at."""
-    return {
-        "Node": {"Node": node, "Address": address, "Datacenter": "dc1"},
-        "Service": {"Address": own, "Port": port, "Meta": meta or None},
-        "Checks": [{"Status": "critical"}],
-    }
+def node(name, address="10.11.0.1", **meta):
+    """What Consul's catalogue has for one server."""
+    return {"Node": name, "Address": address, "Datacenter": "dc1", "Meta": meta or None}
 
 
 def run(url, folder, jobs, **more):
@@ -33,16 +29,37 @@ def run(url, folder, jobs, **more):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_all_servers_are_told_with_their_place_well_or_not(plain, tmp_path):
-    found = [instance("dc1-x"), instance("dc1-w-1", "10.11.0.2", own="10.99.0.2", more="no", **PLACE)]
-    listening = plain({"/v1/health/service/node-exporter": json.dumps(found).encode()})
-    done = run(f"http://127.0.0.1:{listening.server_port}", tmp_path, {"node": "node-exporter"})
+NODES = [
+    node("dc1-x"),
+    node("dc1-w-1", "10.11.0.2", more="no", **PLACE),
+    node("k8s_dc1-prod", "10.11.0.100", **{"managed-by": "k8s-lifecycle"}),
+    node("elsewhere"),
+]
+ALL = [{"servers": ["dc1-*", "k8s*"], "port": 9100}]
+
+
+def test_all_servers_are_told_with_their_place_where_their_nodes_are(plain, tmp_path):
+    listening = plain({"/v1/catalog/nodes": json.dumps(NODES).encode()})
+    jobs = {
+        "node": ALL,
+        "redis": [{"servers": ["dc1-x"], "port": 9121}, {"servers": ["dc1-w-?"], "port": 1}],
+        "none": [],
+    }
+    done = run(f"http://127.0.0.1:{listening.server_port}", tmp_path, jobs)
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads((tmp_path / "targets/node.json").read_text()) == [
-        {"targets": ["10.99.0.2:9100"], "labels": {"instance": "dc1-w-1", "datacenter": "dc1", **PLACE}},
-        {"targets": ["10.11.0.1:9100"], "labels": {"instance": "dc1-x", "datacenter": "dc1"}},
-    ]
-    assert [path.name for path in (tmp_path / "targets").iterdir()] == ["node.json"]
+    worker, other = ({"instance": name, "datacenter": "dc1"} for name in ("dc1-w-1", "dc1-x"))
+    found = {path.name: json.loads(path.read_text()) for path in (tmp_path / "targets").iterdir()}
+    assert found == {
+        "node.json": [
+            {"targets": ["10.11.0.2:9100"], "labels": {**worker, **PLACE}},
+            {"targets": ["10.11.0.1:9100"], "labels": other},
+        ],
+        "redis.json": [
+            {"targets": ["10.11.0.2:1"], "labels": {**worker, **PLACE}},
+            {"targets": ["10.11.0.1:9121"], "labels": other},
+        ],
+        "none.json": [],
+    }
     assert (tmp_path / "targets/node.json").stat().st_mode & 0o777 == 0o644
 
 
@@ -53,9 +70,9 @@ def test_where_consul_does_not_answer_the_file_stays(plain, tmp_path, answers):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         port = plain({}).server_port if answers else nobody.getsockname()[1]
-        done = run(f"http://127.0.0.1:{port}", tmp_path, {"node": "node-exporter"})
+        done = run(f"http://127.0.0.1:{port}", tmp_path, {"node": ALL})
     assert done.returncode == 1
-    assert "Consul does not tell who has node-exporter" in done.stderr
+    assert "Consul does not tell of servers" in done.stderr
     assert (tmp_path / "targets/node.json").read_text() == "[]"
 
 
@@ -119,7 +136,7 @@ def test_pods_of_coredns_are_asked_through_the_api_but_those_that_go(plain, api,
     serving, failing = api({"items": found}), api({}, status=403)
     (tmp_path / "targets").mkdir()
     (tmp_path / "targets/coredns-ill.json").write_text("[]")
-    consul = plain({})
+    consul = plain({"/v1/catalog/nodes": b"[]"})
     done = run(
         f"http://127.0.0.1:{consul.server_port}",
         tmp_path,
