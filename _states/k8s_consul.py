@@ -188,6 +188,8 @@ def registered(name: str, assignment: Mapping[str, Any], timeout: float = 60) ->
     """See that this server and its services are in the catalogue, and nothing else of it.
 
     It waits, then fails with what is missing. Whether they are well is for the checks to say.
+            if secret is None:
+                raise HostError("the agent has no credentials yet")
 
     name
         Anything; shown in the output.

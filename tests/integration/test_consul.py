@@ -75,8 +75,8 @@ def admitted(site: Site, server: str) -> store.Credentials:
     access = site.access("dc1-s")
     assert access.datacenter == "dc1"
     box = admission.mint(Agent(access.management_token, f"{ADDRESSES['dc1-s']}:8500"), access, applicant)
-    token = site.management("dc1").get(f"acl/token/{_accessor(server)}")["SecretID"]
-    assert token not in box
+    first = site.management("dc1").get(f"acl/token/{_accessor(server)}")["SecretID"]
+    assert first not in box
     with pytest.raises(sealing.SealError):
         admission.accept(box, "another", run, kept)
     admission.request("dc1", run)
@@ -84,7 +84,9 @@ def admitted(site: Site, server: str) -> store.Credentials:
     box = admission.mint(site.management("dc1"), access, applicant)
     credentials = admission.accept(box, server, run, kept)
     assert credentials == store.read(kept)
-    assert credentials.token == token
+    assert credentials.token == site.management("dc1").get(f"acl/token/{_accessor(server)}")["SecretID"]
+    with pytest.raises(AgentError, match="ACL not found"):  # who asks again has lost it, to nobody knows whom
+        site.agent("dc1-s", first).get("acl/token/self")
     with pytest.raises(HostError, match="used it"):
         admission.accept(box, server, run, kept)
     return credentials
@@ -117,13 +119,14 @@ def test_acls_are_set_up_once(site: Site) -> None:
 
 
 def test_a_token_is_changed_where_the_services_do_and_stays_the_same_otherwise(site: Site) -> None:
-    agent = site.management("dc1")
-    first = acl.grant(agent, consul.token("dc1", "dc1-t", ["node-exporter"]))
-    assert acl.grant(agent, consul.token("dc1", "dc1-t", ["node-exporter", "redis"])) == first
+    agent, secret = site.management("dc1"), store.new_token()
+    acl.grant(agent, consul.token("dc1", "dc1-t", ["node-exporter"]), secret)
+    acl.grant(agent, consul.token("dc1", "dc1-t", ["node-exporter", "redis"]), secret)
     token = agent.get(f"acl/token/{_accessor('dc1-t')}")
+    assert token["SecretID"] == secret
     assert [one["ServiceName"] for one in token["ServiceIdentities"]] == ["node-exporter", "redis"]
     agent.put(f"acl/token/{_accessor('dc1-t')}", {**token, "Policies": [{"Name": "global-management"}]})
-    acl.grant(agent, consul.token("dc1", "dc1-t", ["node-exporter"]))
+    acl.grant(agent, consul.token("dc1", "dc1-t", ["node-exporter"]), secret)
     token = agent.get(f"acl/token/{_accessor('dc1-t')}")
     assert not token.get("Policies")
 
@@ -313,17 +316,23 @@ def test_a_cluster_that_may_no_longer_leaves_nothing(site: Site, writer: Agent) 
     with pytest.raises(HostError, match=" 403 "):
         settle(writer, instance())
     acl.set_cluster_policies(agent, wanted)
-    # It has another policy now: the state asks again, and the token is made good.
+    # It has another policy now: the state asks again, and is given another token in place of this one.
     assert not writer.get("acl/token/self").get("Policies")
-    run = site.folder / "dc1-cp/run"
-    for cluster in ("dc1-prod", None):
+
+    def given(cluster: str | None) -> str | None:
+        run = site.folder / "dc1-cp/run"
         admission.request("dc1", run)
         applicant = admission.Applicant("dc1", "dc1-cp", (), admission.requested(run) or "", cluster)
-        admission.mint(agent, site.access("dc1-s"), applicant)
-        if cluster:
-            wait_until("the token to be good", lambda: settle(writer, instance()))
+        box = admission.mint(agent, site.access("dc1-s"), applicant)
+        return admission.accept(box, "dc1-cp", run, site.folder / "dc1-cp/kept").cluster_token
+
+    again = site.agent("dc1-s", given("dc1-prod"))
+    wait_until("the token to be good", lambda: settle(again, instance()))
     with pytest.raises(HostError, match="ACL not found"):
         settle(writer)
+    assert given(None) is None
+    with pytest.raises(HostError, match="ACL not found"):
+        settle(again)
     acl.forget(agent, "dc1", "dc1-cp")
 
 

@@ -49,21 +49,20 @@ def set_cluster_policies(agent: Agent, wanted: Mapping[str, str]) -> None:
         catalogue.forget(agent, consul.cluster_node(name.removeprefix(consul.CLUSTER_POLICY)))
 
 
-def grant(agent: Agent, wanted: Mapping[str, Any], secret: str | None = None) -> str:
-    """Return the secret of a token, made if there is none, that allows what is wanted and nothing else.
+def grant(agent: Agent, wanted: Mapping[str, Any], secret: str) -> None:
+    """Have a token that allows what is wanted and nothing else, with this secret and no other any more.
 
-    wanted: as the model has it. secret: what a new one shall be; by chance if not given.
+    wanted: as the model has it.
     """
     path = f"acl/token/{wanted['AccessorID']}"
     found = agent.find(path)
-    if found is not None and secret not in (None, found["SecretID"]):
+    if found is not None and found["SecretID"] != secret:
         agent.delete(path)
         found = None
     if found is None:
-        found = agent.put("acl/token", {**wanted, **({"SecretID": secret} if secret else {})})
+        agent.put("acl/token", {**wanted, "SecretID": secret})
     elif not grants(found, wanted):
-        found = agent.put(path, wanted)
-    return str(found["SecretID"])
+        agent.put(path, wanted)
 
 
 def revoke(agent: Agent, accessor: str) -> bool:

@@ -53,11 +53,15 @@ def pending(directory: Path = key_pair.DIRECTORY) -> bool:
 
 
 def mint(agent: Agent, access: Access, applicant: Applicant) -> str:
-    """Return the box with the credentials of a server. agent: with the management token."""
+    """Return the box with the credentials of a server. agent: with the management token.
+
+    Its tokens have new secrets: who asks does so since it has lost the old ones, and who has them now is not
+    known.
+    """
     if not acl.catalogue_is_open(agent):
         raise HostError("the ACLs are not set up yet: highstate does it on the Consul servers")
-    own = consul.token(applicant.datacenter, applicant.server, applicant.services)
-    token = acl.grant(agent, own)
+    token = store.new_token()
+    acl.grant(agent, consul.token(applicant.datacenter, applicant.server, applicant.services), token)
     key = gossip.used() or access.gossip_key
     credentials = store.Credentials(
         token,
@@ -81,7 +85,9 @@ def _cluster_token(agent: Agent, applicant: Applicant) -> str | None:
             f"{applicant.cluster} may write nothing into the catalogue yet: highstate on the Consul servers "
             "lets it"
         )
-    return acl.grant(agent, consul.cluster_token(applicant.datacenter, applicant.server, applicant.cluster))
+    token = store.new_token()
+    acl.grant(agent, consul.cluster_token(applicant.datacenter, applicant.server, applicant.cluster), token)
+    return token
 
 
 def accept(
