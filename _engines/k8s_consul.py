@@ -26,9 +26,10 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from k8s_lifecycle.action import agents, site, spool
+from k8s_lifecycle.action import agents, site
+from k8s_lifecycle.action.asks import Asks
 from k8s_lifecycle.action.salt_fleet import SaltFleet
-from k8s_lifecycle.action.scheduler import Scheduler
+from k8s_lifecycle.action.scheduler import Scheduler, Task
 
 log = logging.getLogger(__name__)
 
@@ -48,20 +49,23 @@ def start(interval: float = 0.5) -> None:
     interval
         For how many seconds to rest between two looks at who asks. Default: 0.5.
     """
+    asks = Asks(site.consul_asks(__opts__))
     while True:
-        asked = spool.take(site.consul_asks(__opts__))
+        pause = interval
         try:
-            again = _serve(asked) if asked else []
-        except Exception:
+            if asks.begin():
+                _serve(asks)
+        except Exception:  # whatever a turn could not do is still noted
             log.exception("serving Consul's agents")
-            again = asked
-        for server in again:
-            spool.put(site.consul_asks(__opts__), server)
-        time.sleep(_AGAIN_AFTER if again else interval)
+            pause = _AGAIN_AFTER
+        time.sleep(pause)
 
 
-def _serve(asked: Collection[str]) -> list[str]:
+def _serve(asks: Asks) -> None:
     with SaltFleet(__opts__) as fleet:
-        task = agents.serve(site.datacenters(__opts__), site.catalogue(__opts__), fleet.known(), asked)
-        again: list[str] = Scheduler(fleet).run(task)
-        return again
+
+        def batch(asked: Collection[str]) -> Task:
+            found, clusters = site.datacenters(__opts__), site.catalogue(__opts__)
+            return agents.serve(found, clusters, fleet.known(), asked, asks.ended)
+
+        Scheduler(fleet).run(asks.serve(batch))

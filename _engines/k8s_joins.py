@@ -49,7 +49,7 @@ def start(interval: float = 1.0) -> None:
     """
     configuration = str(Path(__opts__["conf_file"]).parent)
     desk = JoinDesk(
-        asking=functools.partial(spool.take, site.asks(__opts__)),
+        asking=_asking,
         answer=_answer,
         start=functools.partial(JoinProcess, configuration),
     )
@@ -59,6 +59,14 @@ def start(interval: float = 1.0) -> None:
         except Exception:  # whatever a turn could not do is asked for again
             log.exception("serving servers that ask to join")
         time.sleep(interval)
+
+
+def _asking() -> list[str]:
+    """Who is lost here asks again until it has joined."""
+    found = spool.take(site.asks(__opts__))
+    for server in found:
+        spool.done(site.asks(__opts__), server)
+    return found
 
 
 def _answer(servers: Collection[str]) -> dict[str, Verdict]:

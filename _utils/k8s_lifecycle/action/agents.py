@@ -5,6 +5,7 @@ Servers that are gone are forgotten in Consul.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Collection
 
@@ -27,44 +28,51 @@ _STEPS = 4  # three, and the look that finds nothing left
 
 
 def serve(
-    datacenters: Datacenters, clusters: Catalogue, known: Collection[str], asked: Collection[str]
+    datacenters: Datacenters,
+    clusters: Catalogue,
+    known: Collection[str],
+    asked: Collection[str],
+    ended: Callable[[str, str], None],
 ) -> Task:
-    """Serve servers that are said to ask, or to be gone; return those that have to be served again.
+    """Serve servers that are said to ask, or to be gone; tell `ended` of each why it is to be served again.
 
     What said so may be forged: a server is given something only when it confirms that it waits, in its answer
     to a job; it is forgotten only when the master has no accepted key of it, and only if a datacenter's file
     names it: Consul has nodes that are no servers of ours, such as the one that stands for a cluster.
     """
-    here = [server for server in asked if server in known]
-    gone = [server for server in asked if server not in known and datacenters.place(server)]
-    tasks: list[Callable[[], Task]] = [
-        *(lambda server=server: _served(datacenters, clusters, server) for server in here),
-        *(lambda server=server: _forgotten(datacenters, server) for server in gone),
-    ]
-    outcomes = yield AllOf(tasks, WINDOW)
-    again = []
-    for server, outcome in zip([*here, *gone], outcomes, strict=True):
-        if isinstance(outcome, Exception):
-            log.error("%s: %s", server, outcome)
-        elif outcome:
-            log.warning("Consul on %s: %s; it is tried again", server, outcome)
-            again.append(server)
-    return again
+
+    def one(server: str) -> Task:
+        wrong = ""
+        try:
+            if server in known:
+                wrong = yield from _served(datacenters, clusters, server)
+            elif datacenters.place(server):
+                wrong = yield from _forgotten(datacenters, server)
+        except Exception as error:
+            log.exception("serving %s", server)
+            wrong = str(error)
+        ended(server, wrong)
+
+    yield AllOf([functools.partial(one, server) for server in asked], WINDOW)
 
 
 def forget(datacenters: Datacenters, server: str) -> Task:
-    """Forget a server in every datacenter; return what there was of it, and why some could not be asked."""
+    """Forget a server in every datacenter, in all at once, since one may be cut off.
+
+    Returns what there was of it, and why some could not be asked, both by datacenter.
+    """
     found: dict[str, list[str]] = {}
     errors: dict[str, str] = {}
-    for name, datacenter in datacenters.usable.items():
-        if datacenter.consul is None:
-            continue
-        arguments = {"server": server, "datacenter": name}
-        answer = yield from through_any(datacenter.consul.servers, "k8s_consul.forget", arguments)
+
+    def forget_in(name: str, servers: Collection[str]) -> Task:
+        answer = yield from through_any(servers, "k8s_consul.forget", {"server": server, "datacenter": name})
         if answer.ok:
             found[name] = answer.value
         else:
             errors[name] = answer.error
+
+    usable = {name: one.consul.servers for name, one in datacenters.usable.items() if one.consul}
+    yield AllOf([functools.partial(forget_in, *one) for one in usable.items()], WINDOW)
     return found, errors
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from k8s_lifecycle.action.fleet import Answer, Call
-from k8s_lifecycle.action.scheduler import Task
+from k8s_lifecycle.action.scheduler import AllOf, Task
 from k8s_lifecycle.model.datacenters import Datacenters
 from k8s_lifecycle.model.spec import Catalogue
 
@@ -30,12 +31,17 @@ def relay(datacenters: Datacenters, clusters: Catalogue, server: str) -> Task:
     if not (waiting.ok and waiting.value):
         log.info("%s waits for no certificate: %s", server, waiting.error or "it says so itself")
         return
-    for cluster in (cluster.name for cluster in place.clusters):
-        if cluster in waiting.value["clusters"]:
-            signers = clusters.specs[cluster].control_plane.servers
-            failed = yield from _sign(signers, cluster, server, waiting.value["request"])
-            if failed:
-                log.warning("%s has no certificate of %s: %s", server, cluster, failed)
+    asked = [cluster.name for cluster in place.clusters if cluster.name in waiting.value["clusters"]]
+    tasks = [
+        functools.partial(
+            _sign, clusters.specs[name].control_plane.servers, name, server, waiting.value["request"]
+        )
+        for name in asked
+    ]
+    outcomes = yield AllOf(tasks, len(tasks))
+    for name, failed in zip(asked, outcomes, strict=True):
+        if failed:
+            log.warning("%s has no certificate of %s: %s", server, name, failed)
 
 
 def through_any(servers: Collection[str], function: str, arguments: Mapping[str, Any]) -> Task:

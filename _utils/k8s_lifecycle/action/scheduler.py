@@ -5,7 +5,8 @@ A task is a generator. It yields what it waits for and is sent the outcome:
 - a `Call`: its `Answer`;
 - a list of calls, made at once: the list of their answers;
 - a `Sleep`: nothing, later;
-- an `AllOf`: tasks run side by side, at most `window` at once; their outcomes, in order.
+- an `AllOf`: tasks run side by side, at most `window` at once; their outcomes, in order;
+- an `Aside`: nothing, at once; its task runs beside this one.
 
 The same tasks run on Salt's bus and on the simulated fleet's virtual clock, in the same order.
 """
@@ -41,6 +42,13 @@ class AllOf:
     tasks: Sequence[Callable[[], Task]]
     window: int
     go_on: Callable[[], bool] = lambda: True
+
+
+@dataclass(frozen=True)
+class Aside:
+    """Run a task for which nobody waits: the run ends without it, and ends if it raises."""
+
+    task: Task
 
 
 @dataclass
@@ -129,6 +137,9 @@ class Scheduler:
                 heapq.heappush(self._timers, _Timer(due, next(self._numbers), task))
             case AllOf():
                 self._all_of(task, wanted)
+            case Aside():
+                self._resume(_Task(wanted.task, _raise), None)
+                self._resume(task, None)
             case _:
                 raise TypeError(f"a task yielded {wanted!r}")
 

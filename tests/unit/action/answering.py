@@ -1,8 +1,9 @@
-"""A fleet of which each call is answered at once, for tests of whom the master asks and hands what to."""
+"""Fleets for tests: one that answers at once, of whom the master asks and hands what to; one with a clock."""
 
+import heapq
 import itertools
 
-from k8s_lifecycle.action.fleet import Answer, Outcome
+from k8s_lifecycle.action.fleet import Answer, Call, Outcome
 
 
 class Answering:
@@ -40,3 +41,31 @@ class Answering:
 
     def calls(self, function):
         return [(server, arguments) for server, name, arguments in self.called if name == function]
+
+
+class Echo:
+    """Answers each call with its `value` after `after` seconds of virtual time."""
+
+    def __init__(self):
+        self.clock, self.out, self.tickets, self.most = 0.0, [], itertools.count(), 0
+
+    def now(self):
+        return self.clock
+
+    def start(self, calls):
+        tickets = [next(self.tickets) for _ in calls]
+        for ticket, call in zip(tickets, calls, strict=True):
+            heapq.heappush(self.out, (self.clock + call.arguments["after"], ticket, call))
+        self.most = max(self.most, len(self.out))
+        return tickets
+
+    def next(self, deadline):
+        if not self.out or self.out[0][0] > deadline:
+            self.clock = deadline
+            return None
+        self.clock, ticket, call = heapq.heappop(self.out)
+        return ticket, Answer(call.server, Outcome.OK, call.arguments["value"])
+
+
+def call(after, value):
+    return Call("server", "echo", {"after": after, "value": value})

@@ -98,9 +98,15 @@ def test_each_server_is_told_how_it_went():
     }
 
 
-def test_the_spool_is_emptied_when_it_is_taken(tmp_path):
-    assert spool.take(tmp_path / "asks") == []
+def test_who_asks_is_noted_until_it_is_answered(tmp_path):
+    asks = tmp_path / "asks"
+    assert spool.take(asks) == []
     for server in ("w2", "w1", "w1"):
-        spool.put(tmp_path / "asks", server)
-    assert spool.take(tmp_path / "asks") == ["w1", "w2"]
-    assert spool.take(tmp_path / "asks") == []
+        spool.put(asks, server)
+    assert spool.take(asks) == ["w1", "w2"]
+    assert spool.take(asks) == []
+    spool.put(asks, "w1")
+    spool.done(asks, "w1")
+    assert spool.taken(asks) == ["w2"]
+    assert spool.take(asks, busy=["w1"]) == []
+    assert spool.take(asks) == ["w1"]

@@ -109,7 +109,8 @@ def test_who_waits_for_nothing_is_given_nothing(servers, relay, waiting):
 def test_any_control_plane_will_do(servers, relay):
     servers.silent, servers.refusing = {"dc1-prod-cp-1"}, {"dc1-prod-cp-2"}
     relay("dc1-mon-1")
-    assert servers.calls("k8s_prometheus.accept")[0][1]["certificate"] == "by dc1-prod-cp-3"
+    given = {told["cluster"]: told["certificate"] for _, told in servers.calls("k8s_prometheus.accept")}
+    assert given["dc1-prod"] == "by dc1-prod-cp-3"
 
 
 def test_a_cluster_that_does_not_sign_does_not_stand_in_the_way_of_others(servers, relay, caplog):
@@ -121,5 +122,15 @@ def test_a_cluster_that_does_not_sign_does_not_stand_in_the_way_of_others(server
 
 def test_the_engine_serves_it_beside_the_agent_of_consul(servers, site):
     known = {"dc1-mon-1"}
-    assert Scheduler(servers).run(agents.serve(*site, known, ["dc1-mon-1"])) == []
+    ended = {}
+    Scheduler(servers).run(agents.serve(*site, known, ["dc1-mon-1"], ended.__setitem__))
+    assert ended == {"dc1-mon-1": ""}
     assert len(servers.calls("k8s_prometheus.accept")) == 2
+
+
+def test_an_answer_that_makes_no_sense_is_noted_with_the_one_that_gave_it(servers, site):
+    servers.waiting = "nonsense"
+    ended = {}
+    Scheduler(servers).run(agents.serve(*site, {"dc1-mon-1"}, ["dc1-mon-1", "web-1"], ended.__setitem__))
+    assert ended["dc1-mon-1"]
+    assert ended["web-1"] == ""

@@ -1,40 +1,9 @@
 """The scheduler on a fleet that is a queue of answers on a virtual clock."""
 
-import heapq
-import itertools
-
 import pytest
+from answering import Echo, call
 
-from k8s_lifecycle.action.fleet import Answer, Call, Outcome
-from k8s_lifecycle.action.scheduler import AllOf, Scheduler, Sleep
-
-
-class Echo:
-    """Answers each call with its `value` after `after` seconds of virtual time."""
-
-    def __init__(self):
-        self.clock, self.out, self.tickets, self.most = 0.0, [], itertools.count(), 0
-
-    def now(self):
-        return self.clock
-
-    def start(self, calls):
-        tickets = [next(self.tickets) for _ in calls]
-        for ticket, call in zip(tickets, calls, strict=True):
-            heapq.heappush(self.out, (self.clock + call.arguments["after"], ticket, call))
-        self.most = max(self.most, len(self.out))
-        return tickets
-
-    def next(self, deadline):
-        if not self.out or self.out[0][0] > deadline:
-            self.clock = deadline
-            return None
-        self.clock, ticket, call = heapq.heappop(self.out)
-        return ticket, Answer(call.server, Outcome.OK, call.arguments["value"])
-
-
-def call(after, value):
-    return Call("server", "echo", {"after": after, "value": value})
+from k8s_lifecycle.action.scheduler import AllOf, Aside, Scheduler, Sleep
 
 
 def ask(after, value):
@@ -70,6 +39,35 @@ def test_a_window_bounds_what_runs_side_by_side():
 
     assert Scheduler(fleet).run(task()) == [0, 1, 2, 3, 4]
     assert (fleet.most, fleet.clock) == (2, 30)
+
+
+def test_what_runs_aside_is_waited_for_by_nobody():
+    fleet, ended = Echo(), []
+
+    def aside():
+        ended.append((yield from ask(10, "aside")))
+
+    def task():
+        yield Aside(aside())
+        ended.append((yield from ask(1, "first")))
+        yield Sleep(20)
+        return list(ended)
+
+    assert Scheduler(fleet).run(task()) == ["first", "aside"]
+    assert fleet.clock == 21
+
+
+def test_what_breaks_aside_ends_the_run():
+    def aside():
+        yield call(1, None)
+        raise ValueError("broken")
+
+    def task():
+        yield Aside(aside())
+        yield Sleep(20)
+
+    with pytest.raises(ValueError, match="broken"):
+        Scheduler(Echo()).run(task())
 
 
 def test_after_go_on_says_no_nothing_new_starts_and_what_runs_is_finished():
