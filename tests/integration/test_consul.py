@@ -7,9 +7,11 @@ import json
 import os
 import shutil
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -116,6 +118,23 @@ def test_acls_are_set_up_once(site: Site) -> None:
     assert acl.catalogue_is_open(agent)
     acl.open_catalogue(agent)
     assert len(agent.get("acl/policies")) == len(policies)
+
+
+def test_consul_servers_may_set_up_the_acls_at_the_same_time(site: Site) -> None:
+    """Each sees that a policy is not there, and makes it; all but one find that it is there by then."""
+    agent, at_once = site.management("dc1"), 8
+    wanted = consul.cluster_policies(site.datacenters.usable["dc1"])
+    for _ in range(3):
+        acl.set_cluster_policies(agent, {})
+        together = threading.Barrier(at_once)
+
+        def first_highstate(_: int, together: threading.Barrier = together) -> None:
+            together.wait()
+            acl.set_cluster_policies(agent, wanted)
+
+        with ThreadPoolExecutor(at_once) as consul_servers:
+            list(consul_servers.map(first_highstate, range(at_once)))
+        assert acl.cluster_policies(agent) == wanted
 
 
 def test_a_token_is_changed_where_the_services_do_and_stays_the_same_otherwise(site: Site) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from k8s_lifecycle.discovery import catalogue
-from k8s_lifecycle.discovery.agent import Agent
+from k8s_lifecycle.discovery.agent import Agent, AgentError
 from k8s_lifecycle.model import consul
 
 ANONYMOUS = "00000000-0000-0000-0000-000000000002"
@@ -44,8 +44,8 @@ def set_cluster_policies(agent: Agent, wanted: Mapping[str, str]) -> None:
         if there.get(name) != rules:
             _set_policy(agent, name, rules)
     for name in there.keys() - wanted.keys():
-        policy = _policy(agent, name)
-        agent.delete(f"acl/policy/{policy['ID']}")
+        if policy := _policy(agent, name):
+            agent.delete(f"acl/policy/{policy['ID']}")
         catalogue.forget(agent, consul.cluster_node(name.removeprefix(consul.CLUSTER_POLICY)))
 
 
@@ -105,9 +105,25 @@ def _allowed(token: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _set_policy(agent: Agent, name: str, rules: str) -> None:
+    content = {"Name": name, "Rules": rules}
     policy = _policy(agent, name)
-    if policy is None or policy["Rules"] != rules:
-        agent.put(f"acl/policy/{policy['ID']}" if policy else "acl/policy", {"Name": name, "Rules": rules})
+    if policy is None:
+        if _is_first(agent, content):
+            return
+        policy = _policy(agent, name)
+    if policy["Rules"] != rules:
+        agent.put(f"acl/policy/{policy['ID']}", content)
+
+
+def _is_first(agent: Agent, content: Mapping[str, Any]) -> bool:
+    """Make a policy; return whether no other Consul server has made one of its name meanwhile."""
+    try:
+        agent.put("acl/policy", content)
+    except AgentError as error:
+        if "already exists" in str(error):
+            return False
+        raise
+    return True
 
 
 def _policy(agent: Agent, name: str) -> Any:
