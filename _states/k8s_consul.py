@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from k8s_lifecycle.cluster import api as apis
-from k8s_lifecycle.discovery import acl, admission, files, gossip, store
+from k8s_lifecycle.discovery import acl, admission, files, gossip, quorum, store
 from k8s_lifecycle.discovery import cluster as clusters
 from k8s_lifecycle.discovery.agent import FORBIDDEN, Agent, AgentError
 from k8s_lifecycle.discovery.situation import Situation, situation
@@ -144,7 +144,8 @@ def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[
         For how many seconds to wait for a leader. Default: 60.
 
     ``changes`` holds ``catalogue`` (new: ``open to all``) and ``token`` (new: ``made``) if there were none,
-    and ``clusters`` (old, new: what each may write, by the name of its policy).
+    ``clusters`` (old, new: what each may write, by the name of its policy), and ``autopilot`` (old, new:
+    settings of Consul's autopilot, which it has in Raft: no Consul server is forgotten for being off).
 
     .. code-block:: yaml
 
@@ -159,11 +160,11 @@ def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[
             agent.wait_until_trusted(timeout)
         try:
             is_open, tokens = acl.catalogue_is_open(agent), _has_tokens(agent, here)
-            clusters = acl.cluster_policies(agent)
+            clusters, autopilot = acl.cluster_policies(agent), quorum.autopilot(agent)
         except AgentError:
             if not __opts__["test"]:
                 raise
-            is_open, tokens, clusters = False, False, {}
+            is_open, tokens, clusters, autopilot = False, False, {}, {}
         wanted = consul.cluster_policies(here.datacenter)
         return {
             **({} if is_open else {"catalogue": {"old": None, "new": "open to all"}}),
@@ -176,6 +177,7 @@ def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[
         if not acl.catalogue_is_open(agent):
             acl.open_catalogue(agent)
         acl.set_cluster_policies(agent, consul.cluster_policies(here.datacenter))
+            **({"autopilot": {"old": autopilot, "new": consul.AUTOPILOT}} if autopilot else {}),
         for token, secret in _own_tokens(here):
             acl.grant(agent, token, secret)
         agent.put("agent/reload")  # else its own agent would find out within half a minute
@@ -183,6 +185,8 @@ def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[
 
     return _converged(name, assignment, changes, act, "the ACLs are set up")
 
+        if quorum.autopilot(agent):
+            quorum.set_autopilot(agent)
 
 def registered(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[str, Any]:
     """See that this server and its services are in the catalogue, and nothing else of it.

@@ -137,6 +137,18 @@ def test_consul_servers_may_set_up_the_acls_at_the_same_time(site: Site) -> None
         assert acl.cluster_policies(agent) == wanted
 
 
+def test_autopilot_forgets_no_server_whatever_it_was_told_before(site: Site) -> None:
+    agent = site.management("dc1")
+    assert quorum.autopilot(agent) == {}
+    before = agent.get("operator/autopilot/configuration")
+    changed = {**before, "CleanupDeadServers": True, "LastContactThreshold": "300ms"}
+    agent.put("operator/autopilot/configuration", changed)
+    assert quorum.autopilot(agent) == {"CleanupDeadServers": True}
+    quorum.set_autopilot(agent)
+    assert quorum.autopilot(agent) == {}
+    assert agent.get("operator/autopilot/configuration")["LastContactThreshold"] == "300ms"
+
+
 def test_a_token_is_changed_where_the_services_do_and_stays_the_same_otherwise(site: Site) -> None:
     agent, secret = site.management("dc1"), store.new_token()
     acl.grant(agent, consul.token("dc1", "dc1-t", ["node-exporter"]), secret)

@@ -11,11 +11,13 @@ from typing import Any
 from k8s_lifecycle.discovery.agent import Agent, AgentError
 from k8s_lifecycle.discovery.files import AGENT
 from k8s_lifecycle.errors import HostError
+from k8s_lifecycle.model.consul import AUTOPILOT
 from k8s_lifecycle.server.command import output
 
 UNIT = "consul"
 # What a reload does not take up.
 FILES = ("/usr/bin/consul", "/etc/systemd/system/consul.service.d/k8s.conf", AGENT)
+_AUTOPILOT = "operator/autopilot/configuration"
 _UNHEALTHY = 429
 _POLL = 1.0
 
@@ -28,6 +30,22 @@ def look(agent: Agent) -> dict[str, Any]:
         "voters": sorted(one["Node"] for one in raft if one["Voter"]),
         "healthy": _all_are_well(agent),
     }
+
+
+def autopilot(agent: Agent) -> dict[str, Any]:
+    """Return the settings of autopilot that are not as they should be. The configuration's count only once.
+
+    When Consul begins it puts them into Raft, where they stay.
+    """
+    found = agent.get(_AUTOPILOT)
+    return {name: found.get(name) for name, value in AUTOPILOT.items() if found.get(name) != value}
+
+
+def set_autopilot(agent: Agent) -> None:
+    """Make the settings of autopilot what they should be, and leave all others."""
+    found = agent.get(_AUTOPILOT)
+    if not agent.put(_AUTOPILOT, {**found, **AUTOPILOT}, cas=str(found["ModifyIndex"])):
+        raise HostError("somebody else changed Consul's autopilot at the same time: run this again")
 
 
 def restart(agent: Agent, server: str, timeout: float) -> None:

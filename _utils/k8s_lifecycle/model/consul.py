@@ -45,6 +45,9 @@ PODS_DNS = "169.254.20.53"
 # As long as Consul lets one wait for a server that is off, before it forgets it: ten years.
 _NEVER = "87600h"
 
+# What autopilot is told: a Consul server that is off is no reason to forget it, as with all others.
+AUTOPILOT = {"CleanupDeadServers": False}
+
 # What the management token is called in a Consul server's configuration, since 1.11 and before.
 MANAGEMENT = ("initial_management", "master")
 
@@ -258,7 +261,7 @@ def _server(consul: Consul, peers: Mapping[str, Sequence[str]]) -> dict[str, Any
         "auto_encrypt": {"allow_tls": True},
         "connect": {"enabled": True},
         "reconnect_timeout_wan": _NEVER,
-        # Of the time when Consul begins; later it is kept in Raft.
+        # Of the time when Consul begins; later it is kept in Raft: see AUTOPILOT.
         "autopilot": {"cleanup_dead_servers": False},
     }
 
