@@ -10,7 +10,7 @@ from typing import Any
 from k8s_lifecycle.cluster import api as apis
 from k8s_lifecycle.discovery import acl, admission, files, gossip, quorum, store
 from k8s_lifecycle.discovery import cluster as clusters
-from k8s_lifecycle.discovery.agent import FORBIDDEN, Agent, AgentError
+from k8s_lifecycle.discovery.agent import FORBIDDEN, NO_SERVERS, Agent, AgentError
 from k8s_lifecycle.discovery.situation import Situation, situation
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import consul
@@ -26,6 +26,7 @@ __salt__: Any
 
 _ASK_EVERY = 15.0
 _POLL = 0.5
+_JOINS_WITHIN = 10.0  # an agent that was just started
 _ANOTHER_KEY = "with a gossip key of before"
 
 Changes = dict[str, dict[str, Any]]
@@ -36,8 +37,9 @@ def admitted(name: str, assignment: Mapping[str, Any], timeout: float = 90) -> d
 
     A server asks the master by the event ``k8s/consul/ask``, and waits; a Consul server makes its token, and
     the master relays it sealed. A Consul server has its credentials from its pillar ``k8s_secrets``, and
-    makes its own token. It asks again where the token is refused or allows other services than the spec has.
-    After a change of the gossip key it keeps the one that its agent uses.
+    makes its own token. It asks again where the token is refused or allows other services than the spec has,
+    and where its agent finds no Consul server: one that was off while the gossip key was changed has none
+    that is used. After a change of the gossip key that its agent took part in it keeps the one in use.
 
     It fails if no credentials come in time, or the secrets of a Consul server are missing.
 
@@ -48,7 +50,8 @@ def admitted(name: str, assignment: Mapping[str, Any], timeout: float = 90) -> d
     timeout
         For how many seconds to wait. Default: 90.
 
-    ``changes`` holds ``credentials`` (old: None or why those there are not good, new: ``given``).
+    ``changes`` holds ``credentials`` (old: None or why those there are not good, new: ``given``). An agent
+    whose keys nobody uses is stopped; it is started when its files are as they should be.
 
     .. code-block:: yaml
 
@@ -78,7 +81,11 @@ def admitted(name: str, assignment: Mapping[str, Any], timeout: float = 90) -> d
             )
             return ""
         admission.request(here.datacenter.name)
-        return _wait_for_credentials(here, timeout)
+        failed = _wait_for_credentials(here, timeout)
+        given = store.read()
+        if given and not failed and gossip.used() not in (None, given.gossip_key):
+            gossip.start_over()
+        return failed
 
     def changes(here: Situation) -> Changes:
         wrong = _wrong_with_credentials(here)
@@ -170,6 +177,7 @@ def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[
             **({} if is_open else {"catalogue": {"old": None, "new": "open to all"}}),
             **({} if clusters == wanted else {"clusters": {"old": clusters, "new": wanted}}),
             **({} if tokens else {"token": {"old": None, "new": "made"}}),
+            **({"autopilot": {"old": autopilot, "new": consul.AUTOPILOT}} if autopilot else {}),
         }
 
     def act(here: Situation) -> str:
@@ -177,23 +185,22 @@ def acls(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[
         if not acl.catalogue_is_open(agent):
             acl.open_catalogue(agent)
         acl.set_cluster_policies(agent, consul.cluster_policies(here.datacenter))
-            **({"autopilot": {"old": autopilot, "new": consul.AUTOPILOT}} if autopilot else {}),
+        if quorum.autopilot(agent):
+            quorum.set_autopilot(agent)
         for token, secret in _own_tokens(here):
+            if secret is None:
+                raise HostError("the agent has no credentials yet")
             acl.grant(agent, token, secret)
         agent.put("agent/reload")  # else its own agent would find out within half a minute
         return ""
 
     return _converged(name, assignment, changes, act, "the ACLs are set up")
 
-        if quorum.autopilot(agent):
-            quorum.set_autopilot(agent)
 
 def registered(name: str, assignment: Mapping[str, Any], timeout: float = 60) -> dict[str, Any]:
     """See that this server and its services are in the catalogue, and nothing else of it.
 
     It waits, then fails with what is missing. Whether they are well is for the checks to say.
-            if secret is None:
-                raise HostError("the agent has no credentials yet")
 
     name
         Anything; shown in the output.
@@ -271,19 +278,31 @@ def _wrong_with_credentials(here: Situation) -> str:
         return "for other services"
     if here.secrets:
         return "" if known.authority == here.secrets.authority else "of another authority"
-    return "" if _are_taken(known) else "refused"
+    return _wrong_with_token(known)
 
 
-def _are_taken(known: store.Credentials) -> bool:
-    try:
-        Agent(known.token).get("acl/token/self")
-        if known.cluster_token is None:
-            return True
-        # A cluster that was taken out of the file, and put in again, has another policy of the same name.
-        return bool(Agent(known.cluster_token).get("acl/token/self").get("Policies"))
-    except AgentError as error:
-        # An agent that is down says nothing about its token.
-        return error.status != FORBIDDEN
+def _wrong_with_token(known: store.Credentials) -> str:
+    """Return what the agent says of its token; an agent that is down says nothing."""
+    deadline = time.monotonic() + _JOINS_WITHIN
+    while True:
+        try:
+            return "" if _may_write(known) else "refused"
+        except AgentError as error:
+            if error.status == FORBIDDEN:
+                return "refused"
+            if NO_SERVERS not in str(error):
+                return ""
+        if time.monotonic() > deadline:
+            return "no Consul server within reach"
+        time.sleep(_POLL)
+
+
+def _may_write(known: store.Credentials) -> bool:
+    Agent(known.token).get("acl/token/self")
+    if known.cluster_token is None:
+        return True
+    # A cluster that was taken out of the file, and put in again, has another policy of the same name.
+    return bool(Agent(known.cluster_token).get("acl/token/self").get("Policies"))
 
 
 def _wait_for_credentials(here: Situation, timeout: float) -> str:

@@ -20,7 +20,7 @@ from consul_site import Site, wait_until
 from k8s_lifecycle.cluster import sealing
 from k8s_lifecycle.decision import gossip as decision
 from k8s_lifecycle.discovery import acl, admission, catalogue, gossip, quorum, store
-from k8s_lifecycle.discovery.agent import Agent, AgentError
+from k8s_lifecycle.discovery.agent import NO_SERVERS, Agent, AgentError
 from k8s_lifecycle.discovery.catalogue import Cluster
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import consul
@@ -422,6 +422,34 @@ def test_the_gossip_key_is_changed_step_by_step_in_both_datacenters(site: Site) 
     wait_until("both datacenters", lambda: len(site.agent("dc2-s").get("catalog/datacenters")) == 2)
     with pytest.raises(AgentError):
         gossip.change(site.agent("dc1-s"), "install", first, *rings["dc1"])
+
+
+def test_a_server_that_was_off_while_the_key_was_changed_begins_anew(site: Site) -> None:
+    """What the state `admitted` does with it: it is given the key of now, and forgets its keyring."""
+    kept, ring = store.read(site.folder / "dc1-w/kept"), site.folder / "dc1-w/data/serf/local.keyring"
+    assert kept
+    current = gossip.used(ring)
+    assert current != kept.gossip_key
+
+    def said() -> str:
+        try:
+            site.agent("dc1-w", kept.token).get("acl/token/self")
+        except AgentError as error:
+            return str(error)
+        return ""
+
+    site.stop("dc1-w")
+    ring.write_text(json.dumps([kept.gossip_key]))
+    site.start("dc1-w", kept)
+    wait_until("it to find no Consul server", lambda: NO_SERVERS in said())
+    fresh = store.Credentials(kept.token, str(current), kept.authority, kept.services)
+    site.stop("dc1-w")
+    site.start("dc1-w", fresh)
+    wait_until("it to go by its keyring still", lambda: NO_SERVERS in said())
+    site.stop("dc1-w")
+    ring.unlink()
+    site.start("dc1-w", fresh)
+    wait_until("it to be let in", lambda: said() == "")
 
 
 def test_a_server_that_is_gone_is_forgotten(site: Site) -> None:

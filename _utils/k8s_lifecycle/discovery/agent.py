@@ -15,6 +15,7 @@ from k8s_lifecycle.model.consul import HTTP_PORT
 
 TIMEOUT = 30.0  # to force a member out takes Consul ten seconds
 NOT_FOUND, FORBIDDEN = 404, 403
+NO_SERVERS = "No known Consul servers"  # what an agent says that has joined none
 _POLL = 0.5
 # No proxy of the environment is between us and this server.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))

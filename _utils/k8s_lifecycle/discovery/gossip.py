@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from k8s_lifecycle.discovery.agent import FORBIDDEN, Agent, AgentError
+from k8s_lifecycle.discovery.quorum import UNIT
 from k8s_lifecycle.model.consul import DATA
+from k8s_lifecycle.server.command import output
 
 KEYRING, WAN_KEYRING = Path(DATA, "serf/local.keyring"), Path(DATA, "serf/remote.keyring")
 METHODS = {"install": "POST", "use": "PUT"}
@@ -56,6 +58,16 @@ def change(
     (pool,) = agent.get("operator/keyring", **{"local-only": "true"})
     for old in sorted({*pool["Keys"], *_keys(keyring), *_keys(wan_keyring)} - {key}):
         _carry_out(agent, "DELETE", old)
+
+
+def start_over(keyring: Path = KEYRING) -> None:
+    """Have the agent forget its keys and stop: when it is started again, it has the one of its configuration.
+
+    For an agent that was off while the key was changed: those it knows nobody else uses any more, and with a
+    keyring of its own it does not look at its configuration.
+    """
+    keyring.unlink(missing_ok=True)
+    output("systemctl", "stop", UNIT)
 
 
 def _carry_out(agent: Agent, method: str, key: str) -> None:

@@ -10,7 +10,7 @@ import state_module
 import yaml
 
 from k8s_lifecycle.cluster import key_pair
-from k8s_lifecycle.discovery import admission, files, store
+from k8s_lifecycle.discovery import admission, files, gossip, store
 from k8s_lifecycle.discovery.agent import Agent
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import consul, datacenters
@@ -95,6 +95,7 @@ def state(places, answers):
     ):
         module = state_module.load("k8s_consul", {"event.send": event})
         module.__opts__ = {"id": server, "test": test}
+        module._JOINS_WITHIN = 0.2
         module.__pillar__ = {"k8s_secrets": {"consul": secrets}} if secrets else {}
         module.__pillar__["k8s"] = cluster
         return getattr(module, name)("x", place.to_dict(), **arguments)
@@ -219,6 +220,32 @@ def test_what_is_late_is_a_failure_and_under_test_a_difference(drift):
 def test_before_a_server_has_joined_nothing_is_asked(drift, tmp_path):
     (tmp_path / "admin.conf").unlink()
     assert registered()["comment"] == "this server has not joined its cluster yet"
+
+
+def test_a_server_that_finds_no_consul_server_asks_again_and_begins_with_the_key_that_it_is_given(
+    state, answers, places, monkeypatch
+):
+    """It was off while the gossip key was changed; one that is just started has time to find one."""
+    ring, stopped = places / "local.keyring", []
+    ring.write_text('["a-key"]')
+    for function in (gossip.used, gossip.start_over):
+        monkeypatch.setattr(function, "__defaults__", (ring,))
+    monkeypatch.setattr(gossip, "output", lambda *words: stopped.append((words, ring.exists())))
+    store.keep(GIVEN)
+    answers.by_path["acl/token/self"] = (500, "No known Consul servers")
+
+    def arrives(tag):
+        answers.by_path.clear()
+        store.keep(replace(GIVEN, gossip_key="the key of now"))
+        for half in ("key", "public"):
+            (places / f"run/consul-admission.{half}").unlink()
+        return True
+
+    done = state("admitted", event=arrives, timeout=5)
+    wrong = "no Consul server within reach"
+    assert (done["result"], done["changes"]) == (True, {"credentials": {"old": wrong, "new": "given"}})
+    assert stopped == [(("systemctl", "stop", "consul"), False)]
+    assert store.read().gossip_key == "the key of now"
 
 
 @pytest.mark.parametrize("answer", [(500, "No cluster leader"), (200, {})])
