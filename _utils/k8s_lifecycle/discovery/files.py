@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -80,7 +78,9 @@ def differing(texts: Mapping[str, str], root: Path = Path("/")) -> list[str]:
     return [*missing, *(path for path in (consul.CERTIFICATE, consul.KEY) if _is_stray(path, texts, root))]
 
 
-def write(texts: Mapping[str, str], changed: Collection[str], root: Path = Path("/")) -> None:
+def write(
+    texts: Mapping[str, str], changed: Collection[str], root: Path = Path("/"), group: str = GROUP
+) -> None:
     """Write the files that changed, after Consul itself has found all of them valid."""
     _validate(texts)
     for path in changed:
@@ -89,9 +89,7 @@ def write(texts: Mapping[str, str], changed: Collection[str], root: Path = Path(
             target.unlink()
             continue
         target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        durable.write(target, texts[path], MODE)
-        if os.geteuid() == 0 and root == Path("/"):
-            shutil.chown(target, "root", GROUP)
+        durable.write(target, texts[path], MODE, group)
 
 
 def _validate(texts: Mapping[str, str]) -> None:

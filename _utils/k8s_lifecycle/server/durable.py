@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +12,19 @@ from pathlib import Path
 from k8s_lifecycle.server.command import output
 
 
-def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
-    """Replace a file; its directory is made where it is missing, for root only."""
+def write(path: Path, content: str | bytes, mode: int = 0o600, group: str | None = None) -> None:
+    """Replace a file; its directory is made where it is missing, for root only.
+
+    group: who else has the rights of a group, from the moment on when the file has its name.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
+        if group is not None:
+            shutil.chown(draft, group=group)
         os.fsync(file.fileno())
     draft.replace(path)
     _sync_directory(path.parent)
