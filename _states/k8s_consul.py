@@ -83,7 +83,9 @@ def admitted(name: str, assignment: Mapping[str, Any], timeout: float = 90) -> d
         admission.request(here.datacenter.name)
         failed = _wait_for_credentials(here, timeout)
         given = store.read()
-        if given and not failed and gossip.used() not in (None, given.gossip_key):
+        if failed:
+            admission.withdraw()
+        elif given and gossip.used() not in (None, given.gossip_key):
             gossip.start_over()
         return failed
 

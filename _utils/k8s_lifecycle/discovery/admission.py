@@ -52,6 +52,12 @@ def pending(directory: Path = key_pair.DIRECTORY) -> bool:
     return (directory / f"{NAME}.public").exists()
 
 
+def withdraw(directory: Path = key_pair.DIRECTORY) -> None:
+    """Ask no more: what is made when nobody waits any more would end the token that the agent runs with."""
+    for half in ("key", "public"):
+        (directory / f"{NAME}.{half}").unlink(missing_ok=True)
+
+
 def mint(agent: Agent, access: Access, applicant: Applicant) -> str:
     """Return the box with the credentials of a server. agent: with the management token.
 

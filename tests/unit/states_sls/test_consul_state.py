@@ -78,7 +78,7 @@ def places(monkeypatch, tmp_path):
     run, kept = tmp_path / "run", tmp_path / "kept"
     monkeypatch.setattr(key_pair.make, "__defaults__", (run,))
     monkeypatch.setattr(admission.request, "__defaults__", (run,))
-    for function in (admission.requested, admission.pending):
+    for function in (admission.requested, admission.pending, admission.withdraw):
         monkeypatch.setattr(function, "__defaults__", (run,))
     for function in (store.read, store.keep):
         monkeypatch.setattr(function, "__defaults__", (kept,))
@@ -125,6 +125,7 @@ def test_it_says_what_to_look_at_when_none_come(state):
     done = state("admitted", timeout=0.2)
     assert (done["result"], done["changes"]) == (False, {})
     assert "does a Consul server of dc1 run" in done["comment"]
+    assert admission.requested() is None, "or it would be given something that nobody takes up"
 
 
 def test_a_box_that_did_not_open_is_told(state, places):
