@@ -28,8 +28,8 @@ def problems(assignment: Mapping[str, Any]) -> list[str]:
         The pillar ``k8s_datacenter``.
 
     Returns a list with a line for each secret that the datacenter's file asks for and that this server has
-    not; an empty one on a server that is no Prometheus server. What is wrong with the file itself is told by
-    ``k8s_monitoring.problems``. No secret is in it.
+    not, or that opens more than one thing; an empty one on a server that is no Prometheus server. What is
+    wrong with the file itself is told by ``k8s_monitoring.problems``. No secret is in it.
 
     CLI Example:
 
@@ -49,9 +49,10 @@ def problems(assignment: Mapping[str, Any]) -> list[str]:
         "key": want["tls"],
         "users": want["basic_auth"],
         "authority": want["asks_with_tls"],
+        "node_exporter": want["asks_node_exporters"],
         "password": want["asks_with_password"],
         "couchbase": want["asks_couchbase"],
-        "central": want["sends_on"],
+        "central": want["knows_central"],
     }
     path, remedy = f"pillar {secrets.PILLAR}.prometheus", "add it, by minion id"
     return [
@@ -82,10 +83,12 @@ def desired(assignment: Mapping[str, Any]) -> dict[str, Any] | None:
         The text of the file for the script that writes whom to ask.
     tls, basic_auth
         Whether both answer with TLS only, and ask for a user and password.
-    asks_with_tls, asks_with_password
-        Whether Prometheus needs the authority's certificate, and a password, to ask others.
-    sends_on
-        Whether it sends what it was told on to the central Prometheus.
+    asks_with_tls
+        Whether Prometheus needs the authority's certificate to ask others.
+    asks_with_password, asks_node_exporters, asks_couchbase
+        Whether it needs a password to ask Prometheus and Alertmanager, node_exporters, Couchbase.
+    knows_central
+        Whether it asks the central Prometheus, or sends it what it was told.
 
     On a central Prometheus, what concerns Alertmanager and discovery is None: it has neither.
 

@@ -51,7 +51,8 @@ class Secrets:
         self.gossip_key = base64.b64encode(os.urandom(32)).decode()
         self.management = {name: str(uuid.uuid4()) for name in specs}
         self.to_central = {name: secrets.token_urlsafe() for name in specs}
-        self.password, self.exporter = secrets.token_urlsafe(), secrets.token_urlsafe()
+        # A password opens one kind of thing only: who is asked with it learns it.
+        self.password, self.node_exporter, self.exporter = (secrets.token_urlsafe() for _ in range(3))
         self.consul = Authority("Consul", directory).create()
         self.monitoring = Authority("monitoring", directory).create()
 
@@ -70,10 +71,18 @@ class Secrets:
         if server in spec["consul"]["servers"]:
             yield "consul", self.consul_server(datacenter)
         if monitoring.get("node_exporter", {}).get("tls"):
-            yield "node_exporter", self._shown(server, address)
+            yield "node_exporter", self._shown(server, address, {"prometheus": self.node_exporter})
         if server in monitoring["prometheus"]["servers"]:
             central = {"authority": self.monitoring.certificate, "password": self.to_central[datacenter]}
-            yield "prometheus", {**self._shown(server, address), **self._asks(), "central": central}
+            own = {"node_exporter": self.node_exporter, "central": central}
+            yield (
+                "prometheus",
+                {
+                    **self._shown(server, address, {"prometheus": self.password}),
+                    **self._asks(),
+                    **own,
+                },
+            )
         if server in monitoring.get("central", {}).get("servers", {}):
             yield "prometheus", {**self._shown(server, address, self.to_central), **self._asks()}
         services = spec["consul"].get("services", {}).values()
@@ -91,8 +100,7 @@ class Secrets:
             **self.consul.sign(name, f"DNS:{name}", "DNS:localhost", "IP:127.0.0.1"),
         }
 
-    def _shown(self, server: str, address: str, more: Mapping[str, str] | None = None) -> dict[str, Any]:
-        passwords = {"prometheus": self.password, **(more or {})}
+    def _shown(self, server: str, address: str, passwords: Mapping[str, str]) -> dict[str, Any]:
         return {
             **self.monitoring.sign(server, f"IP:{address}"),
             "users": {user: _bcrypt(password) for user, password in passwords.items()},

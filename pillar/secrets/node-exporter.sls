@@ -5,4 +5,4 @@ k8s_secrets:
     certificate: {{ salt['sdb.get'](own ~ '?certificate') | json }}
     key: {{ salt['sdb.get'](own ~ '?key') | json }}
     users:
-      prometheus: {{ salt['sdb.get']('sdb://vault/monitoring?prometheus_bcrypt') | json }}
+      prometheus: {{ salt['sdb.get']('sdb://vault/monitoring/dc1?node_exporter_bcrypt') | json }}

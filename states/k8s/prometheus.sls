@@ -27,10 +27,13 @@ k8s-prometheus-pillar:
 {%- if want['asks_with_password'] %}
 {%- do secrets.update({'password': 'password'}) %}
 {%- endif %}
+{%- if want['asks_node_exporters'] %}
+{%- do secrets.update({'node-exporter-password': 'node_exporter'}) %}
+{%- endif %}
 {%- if want['asks_couchbase'] %}
 {%- do secrets.update({'couchbase-password': 'couchbase'}) %}
 {%- endif %}
-{%- if want['sends_on'] %}
+{%- if want['knows_central'] %}
 {%- do secrets.update({'central-authority.pem': 'central:authority', 'central-password': 'central:password'}) %}
 {%- endif %}
 

@@ -42,7 +42,8 @@ from k8s_lifecycle.server import monitoring, prometheus
 
 FILES = Path(__file__).parents[2] / "states/k8s/files"
 SERVER, ADDRESS, OTHER = "dc1-s", "127.0.3.1", "dc1-c"
-PASSWORD = "correct-horse"  # noqa: S105 - for this test only
+# For this test only: of each kind of those who are asked, one.
+PASSWORDS = {kind: f"correct-horse-{kind}" for kind in ("node_exporter", "own", "central", "couchbase")}
 SPEC = """
 servers: ["dc1-*"]
 consul:
@@ -107,7 +108,7 @@ class Monitored:
         place = self.site.datacenters.place(SERVER)
         assert place
         self.datacenter = place.datacenter
-        self.pillar = {"k8s_secrets": made_secrets(folder)}
+        self.pillar, self.pillar_of_central = made_secrets(folder)
         self.own = secrets.prometheus(self.pillar)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -130,22 +131,26 @@ class Monitored:
         """What the SLS do, in their order, with their checks."""
         desired = prometheus.desired(self.datacenter, SERVER)
         assert desired
-        for name, of in (
-            ("prometheus", "prometheus"),
-            ("central/prometheus", "prometheus"),
-            ("exporter", "node_exporter"),
+        for name, pillar, of in (
+            ("prometheus", self.pillar, "prometheus"),
+            ("central/prometheus", self.pillar_of_central, "prometheus"),
+            ("exporter", self.pillar, "node_exporter"),
         ):
             own = self.folder / name
             own.mkdir(parents=True)
             (own / "certificate.pem").write_text(str(self.own.certificate))
             (own / "key.pem").write_text(str(self.own.key))
-            (own / "web.yml").write_text(rendered("exporter-web.yml.jinja", self.pillar, of))
+            (own / "web.yml").write_text(rendered("exporter-web.yml.jinja", pillar, of))
         folder = self.folder / "prometheus"
         (folder / "authority.pem").write_text(str(self.own.authority))
-        (folder / "password").write_text(str(self.own.password))
         (folder / "central-authority.pem").write_text(str(self.own.authority))
-        for name in ("central-password", "couchbase-password"):
-            (folder / name).write_text(PASSWORD)
+        for name, kind in (
+            ("node-exporter-password", "node_exporter"),
+            ("password", "own"),
+            ("central-password", "central"),
+            ("couchbase-password", "couchbase"),
+        ):
+            (folder / name).write_text(PASSWORDS[kind])
         (folder / "rules").mkdir()
         for name in desired["rules"]:
             (folder / "rules" / f"{name}.yml").write_text((FILES / f"prometheus/{name}.yml").read_text())
@@ -232,12 +237,15 @@ class Monitored:
         logs = self.folder.glob("prometheus*.log")
         return "\n".join(line for log in logs for line in log.read_text().splitlines()[-15:])
 
-    def ask(self, program: str, path: str, password: str | None = PASSWORD) -> Any:
-        """The answer of a program as JSON; OSError where there is none."""
+    def ask(self, program: str, path: str, password: str | None = "") -> Any:
+        """The answer of a program as JSON, with its own password by default; OSError where there is none."""
+        user = "dc1" if program == "central" else "prometheus"
+        if password == "":
+            password = PASSWORDS["central" if program == "central" else "own"]
         context = ssl.create_default_context(cadata=str(self.own.authority))
         request = urllib.request.Request(f"https://{ADDRESS}:{self.ports[program]}{path}")
         if password is not None:
-            given = base64.b64encode(f"prometheus:{password}".encode()).decode()
+            given = base64.b64encode(f"{user}:{password}".encode()).decode()
             request.add_header("Authorization", f"Basic {given}")
         handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
         with urllib.request.build_opener(*handlers).open(request, timeout=10) as answer:
@@ -272,18 +280,31 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def made_secrets(folder: Path) -> dict[str, Any]:
-    """The secrets of the server: a certificate for its address, which is its own authority."""
+def made_secrets(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The pillars of the server and the central one: a certificate for its address, its own authority."""
     words = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     files = ("-keyout", folder / "made.key", "-out", folder / "made.pem")
     names = ("-subj", f"/CN={SERVER}", "-addext", f"subjectAltName=IP:{ADDRESS}")
     subprocess.run([*words, *files, *names], check=True, capture_output=True)
     certificate, key = (folder / "made.pem").read_text(), (folder / "made.key").read_text()
-    hashed = crypt.crypt(PASSWORD, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16))  # noqa: S324 - it is bcrypt
-    own = {"certificate": certificate, "key": key, "users": {"prometheus": hashed}}
-    users = {"users": {"prometheus": hashed, "dc1": hashed}}
-    both = {"authority": certificate, "password": PASSWORD}
-    return {"node_exporter": own, "prometheus": {**own, **users, **both, "central": both}}
+
+    def shown(user: str, kind: str) -> dict[str, Any]:
+        salt = crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)  # noqa: S324 - it is bcrypt
+        users = {user: crypt.crypt(PASSWORDS[kind], salt)}
+        return {"certificate": certificate, "key": key, "users": users}
+
+    asks = {
+        "authority": certificate,
+        "node_exporter": PASSWORDS["node_exporter"],
+        "password": PASSWORDS["own"],
+        "couchbase": PASSWORDS["couchbase"],
+        "central": {"authority": certificate, "password": PASSWORDS["central"]},
+    }
+    own = {
+        "node_exporter": shown("prometheus", "node_exporter"),
+        "prometheus": {**shown("prometheus", "own"), **asks},
+    }
+    return {"k8s_secrets": own}, {"k8s_secrets": {"prometheus": shown("dc1", "central")}}
 
 
 def rendered(name: str, pillar: dict[str, Any], of: str) -> str:
@@ -344,8 +365,9 @@ def test_who_may_register_a_service_leads_prometheus_to_nobody_else(monitored: M
 
 
 @pytest.mark.parametrize("program", ["prometheus", "alertmanager", "central"])
-def test_who_has_no_password_is_not_answered(monitored: Monitored, program: str) -> None:
-    for password in (None, "wrong"):
+def test_who_has_not_its_password_is_not_answered(monitored: Monitored, program: str) -> None:
+    own = PASSWORDS["central" if program == "central" else "own"]
+    for password in (None, *(one for one in PASSWORDS.values() if one != own)):
         with pytest.raises(urllib.error.HTTPError) as refused:
             monitored.ask(program, "/metrics", password)
         assert refused.value.code == 401
@@ -364,11 +386,12 @@ def test_figures_arrive_at_the_central_one_with_where_they_are_from(monitored: M
     }
 
 
-def test_the_password_is_shown_nowhere(monitored: Monitored) -> None:
+def test_no_password_is_shown_anywhere(monitored: Monitored) -> None:
     shown = json.dumps(monitored.ask("prometheus", "/api/v1/status/config"))
     shown += json.dumps(monitored.ask("prometheus", "/api/v1/status/flags")) + monitored.said()
     commands = (Path(f"/proc/{one.pid}/cmdline") for one in monitored.processes.values())
-    assert PASSWORD not in shown + "".join(path.read_text() for path in commands)
+    shown += "".join(path.read_text() for path in commands)
+    assert [kind for kind, password in PASSWORDS.items() if password in shown] == []
 
 
 def test_all_that_rules_and_dashboards_use_of_others_is_there(monitored: Monitored) -> None:

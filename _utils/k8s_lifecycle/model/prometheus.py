@@ -17,6 +17,8 @@ from k8s_lifecycle.model.datacenter import Alertmanager, Datacenter, Prometheus
 CONFIG = "/etc/prometheus/k8s"
 RULES = f"{CONFIG}/rules"
 AUTHORITY, PASSWORD = f"{CONFIG}/authority.pem", f"{CONFIG}/password"
+# A password for each kind of those who are asked: who is asked with one learns it.
+NODE_EXPORTER_PASSWORD = f"{CONFIG}/node-exporter-password"
 COUCHBASE_PASSWORD = f"{CONFIG}/couchbase-password"
 CENTRAL_AUTHORITY, CENTRAL_PASSWORD = f"{CONFIG}/central-authority.pem", f"{CONFIG}/central-password"
 USER = "prometheus"
@@ -37,7 +39,7 @@ _FOLLOWS = (
 def configuration(datacenter: Datacenter, server: str, clusters: Sequence[Cluster] = ()) -> dict[str, Any]:
     """Return the configuration of Prometheus on a server, which also asks these clusters."""
     wanted, exporter = of(datacenter), datacenter.monitoring.node_exporter
-    own = _asked_with(wanted.tls, wanted.basic_auth)
+    own = _own(wanted)
     sent_on = (
         {"remote_write": [_remote_write(wanted.remote_write, datacenter.name)]} if wanted.remote_write else {}
     )
@@ -55,12 +57,16 @@ def configuration(datacenter: Datacenter, server: str, clusters: Sequence[Cluste
         "rule_files": [f"{RULES}/*.yml"],
         "alerting": _alerting(wanted),
         "scrape_configs": [
-            _job("node", _asked_with(exporter.tls, exporter.basic_auth)),
+            _job("node", _asked_with(exporter.tls, exporter.basic_auth, NODE_EXPORTER_PASSWORD)),
             _job("prometheus", own),
             _job("alertmanager", own),
             *(_job(kind, {}) for kind in consul.EXPORTERS),
-            *([_job(consul.COUCHBASE, _couchbase())] if consul.has_couchbase(datacenter) else []),
-            *([_job("central", _asked_with(True, True))] if datacenter.monitoring.central else []),
+            *(
+                [_job(consul.COUCHBASE, _behind(AUTHORITY, COUCHBASE_PASSWORD))]
+                if consul.has_couchbase(datacenter)
+                else []
+            ),
+            *([_job("central", _to_central(datacenter.name))] if datacenter.monitoring.central else []),
             *(
                 job
                 for cluster in clusters
@@ -163,39 +169,36 @@ def _job(name: str, asked_with: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _remote_write(url: str, user: str) -> dict[str, Any]:
-    return {
-        "name": "central",
-        "url": url,
-        "tls_config": {"ca_file": CENTRAL_AUTHORITY},
-        "basic_auth": {"username": user, "password_file": CENTRAL_PASSWORD},
-        "follow_redirects": False,
-    }
+def _remote_write(url: str, datacenter: str) -> dict[str, Any]:
+    told = {name: how for name, how in _to_central(datacenter).items() if name != "scheme"}
+    return {"name": "central", "url": url, **told, "follow_redirects": False}
 
 
-def _asked_with(tls: bool, basic_auth: bool) -> dict[str, Any]:
-    if not tls:
-        return {}
-    user = _as_user(PASSWORD) if basic_auth else {}
-    return {"scheme": "https", "tls_config": {"ca_file": AUTHORITY}, **user}
+def _to_central(datacenter: str) -> dict[str, Any]:
+    """Return with what the central Prometheus is written to, and asked: as the user of the datacenter."""
+    return _behind(CENTRAL_AUTHORITY, CENTRAL_PASSWORD, datacenter)
 
 
-def _couchbase() -> dict[str, Any]:
-    return {**_asked_with(tls=True, basic_auth=False), **_as_user(COUCHBASE_PASSWORD)}
+def _own(wanted: Prometheus) -> dict[str, Any]:
+    return _asked_with(wanted.tls, wanted.basic_auth, PASSWORD)
 
 
-def _as_user(password_file: str) -> dict[str, Any]:
-    return {"basic_auth": {"username": USER, "password_file": password_file}}
+def _asked_with(tls: bool, basic_auth: bool, password_file: str) -> dict[str, Any]:
+    return _behind(AUTHORITY, password_file if basic_auth else None) if tls else {}
+
+
+def _behind(authority: str, password_file: str | None, user: str = USER) -> dict[str, Any]:
+    login = {"basic_auth": {"username": user, "password_file": password_file}} if password_file else {}
+    return {"scheme": "https", "tls_config": {"ca_file": authority}, **login}
 
 
 def _alerting(wanted: Prometheus) -> dict[str, Any]:
     """Return whom alerts are sent to: all, by address, since they must arrive also where Consul is down."""
     targets = [f"{address}:{wanted.alertmanager.port}" for address in wanted.servers.values()]
-    asked_with = _asked_with(wanted.tls, wanted.basic_auth)
     return {
         # An alert of two replicas is one alert.
         "alert_relabel_configs": [{"action": "labeldrop", "regex": "replica"}],
-        "alertmanagers": [{**asked_with, "static_configs": [{"targets": targets}]}],
+        "alertmanagers": [{**_own(wanted), "static_configs": [{"targets": targets}]}],
     }
 
 

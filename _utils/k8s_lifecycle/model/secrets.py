@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from k8s_lifecycle.model import kinds
-from k8s_lifecycle.model.schema import MapOf, Reader, Section, setting, settings
+from k8s_lifecycle.model.schema import MapOf, Problem, Reader, Section, setting, settings
 from k8s_lifecycle.model.spec import InvalidSpecError
 
 PILLAR = "k8s_secrets"
@@ -66,8 +66,13 @@ class PrometheusSecrets:
         "The certificate of the authority that signs whoever is asked with TLS, for their addresses.",
         default=None,
     )
+    node_exporter: str | None = setting(
+        kinds.PASSWORD, "The password of the user `prometheus` in every node_exporter.", default=None
+    )
     password: str | None = setting(
-        kinds.PASSWORD, "The password of the user `prometheus`, with which it asks others.", default=None
+        kinds.PASSWORD,
+        "The password of the user `prometheus` in the datacenter's Prometheus and Alertmanager.",
+        default=None,
     )
     couchbase: str | None = setting(
         kinds.PASSWORD, "The password of the user `prometheus` in Couchbase.", default=None
@@ -105,12 +110,30 @@ def node_exporter(pillar: Mapping[str, Any]) -> NodeExporterSecrets:
 
 def prometheus(pillar: Mapping[str, Any]) -> PrometheusSecrets:
     """Return the secrets of a Prometheus server; raise InvalidSpecError without a secret in its message."""
-    return _read(PrometheusSecrets, pillar, "prometheus")
+    found = _read(PrometheusSecrets, pillar, "prometheus")
+    if problems := list(_shared(found)):
+        raise InvalidSpecError(problems)
+    return found
 
 
 def exporters(pillar: Mapping[str, Any]) -> ExporterSecrets:
     """Return the secrets of exporters; raise InvalidSpecError without a secret in its message."""
     return _read(ExporterSecrets, pillar, "exporters")
+
+
+def _shared(found: PrometheusSecrets) -> Iterator[Problem]:
+    """Who is asked with a password learns it, and what else it opens is open to them."""
+    passwords = {
+        "node_exporter": found.node_exporter,
+        "password": found.password,
+        "couchbase": found.couchbase,
+        "central.password": found.central.password if found.central else None,
+    }
+    owners: dict[str, str] = {}
+    for name, password in passwords.items():
+        if password and (other := owners.setdefault(password, name)) != name:
+            wrong = f"it is that of `{other}`, too, and who is asked with one learns it"
+            yield Problem(f"pillar {PILLAR}.prometheus.{name}", wrong, "give each its own")
 
 
 def _read(cls: type[T], pillar: Mapping[str, Any], name: str) -> T:

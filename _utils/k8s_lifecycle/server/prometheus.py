@@ -36,7 +36,7 @@ def desired(datacenter: Datacenter, server: str, clusters: Sequence[Cluster] = (
 def _of_the_datacenter(
     datacenter: Datacenter, wanted: Prometheus, server: str, clusters: Sequence[Cluster]
 ) -> dict[str, Any]:
-    asked, is_central_here = datacenter.monitoring.node_exporter, datacenter.monitoring.central is not None
+    asked = datacenter.monitoring.node_exporter
     return {
         "options": options(wanted, wanted.tls),
         "alertmanager_options": alertmanager_options(wanted, server),
@@ -48,10 +48,11 @@ def _of_the_datacenter(
         "alertmanager": _yaml(model.alertmanager(wanted.alertmanager)),
         "tls": wanted.tls,
         "basic_auth": wanted.basic_auth,
-        "asks_with_tls": wanted.tls or asked.tls or is_central_here or has_couchbase(datacenter),
-        "asks_with_password": wanted.basic_auth or asked.basic_auth or is_central_here,
+        "asks_with_tls": wanted.tls or asked.tls or has_couchbase(datacenter),
+        "asks_with_password": wanted.basic_auth,
+        "asks_node_exporters": asked.basic_auth,
         "asks_couchbase": has_couchbase(datacenter),
-        "sends_on": wanted.remote_write is not None,
+        "knows_central": wanted.remote_write is not None or datacenter.monitoring.central is not None,
     }
 
 
@@ -71,8 +72,9 @@ def _central(datacenter: Datacenter, central: Central) -> dict[str, Any]:
         "basic_auth": True,
         "asks_with_tls": wanted.tls,
         "asks_with_password": wanted.basic_auth,
+        "asks_node_exporters": False,
         "asks_couchbase": False,
-        "sends_on": False,
+        "knows_central": False,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.parse
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -15,17 +16,16 @@ OUTSIDE, LIAR = "dc1-x-1", "dc1-x-2"
 CLUSTER, NODE = "dc2-prod", "dc2-cp-1"
 SERVERS = [*CONSUL_SERVERS.values(), *PROMETHEUS.values(), OUTSIDE, LIAR]
 ENOUGH = 120
-# What a program on the server would do: its status and the text of the answer. With the directory of
-# Prometheus' secrets it uses these, which are in no command line.
+# What a program on the server would do: its status and the text of the answer. With files of Prometheus'
+# secrets it uses these, which are in no command line.
 _ASK = """
 import base64, ssl, sys, urllib.error, urllib.request
-method, url, content, secrets = sys.argv[1:]
+method, url, content, authority, login, password = sys.argv[1:]
 request = urllib.request.Request(url, method=method, data=content.encode() or None)
 trust = ssl._create_unverified_context()
-if secrets:
-    trust = ssl.create_default_context(cafile=secrets + "/authority.pem")
-    password = open(secrets + "/password").read()
-    user = base64.b64encode(f"prometheus:{password}".encode()).decode()
+if authority:
+    trust = ssl.create_default_context(cafile=authority)
+    user = base64.b64encode(f"{login}:{open(password).read()}".encode()).decode()
     request.add_header("Authorization", f"Basic {user}")
 handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
 try:
@@ -39,13 +39,18 @@ print(answer.status)
 print(answer.read().decode())
 """
 _SECRETS = "/etc/prometheus/k8s"
+NOBODY = ("", "", "")
+CENTRAL = "https://10.11.0.41:9090"
 
 
 def ask(
-    lab: Lab, server: str, method: str, url: str, content: str = "", secrets: str = ""
+    lab: Lab, server: str, method: str, url: str, content: str = "", login: Sequence[str] = NOBODY
 ) -> tuple[int, str]:
-    """Return the status and the text of what a server is answered; 0 where it is not."""
-    done = lab("exec", server, "--", "python3", "-c", _ASK, method, url, content, secrets)
+    """Return the status and the text of what a server is answered; 0 where it is not.
+
+    login: the authority's file, a user, and the file of the password.
+    """
+    done = lab("exec", server, "--", "python3", "-c", _ASK, method, url, content, *login)
     status, _, text = done.stdout.partition("\n")
     return int(status), text
 
@@ -72,10 +77,18 @@ def prometheus(lab: Lab, datacenter: str, path: str, address: str = "") -> Any:
 
 def monitoring(lab: Lab, datacenter: str, path: str, address: str) -> str:
     """Return what Prometheus or Alertmanager says to the Prometheus server of a datacenter."""
-    secrets = _SECRETS if address.startswith("https://") else ""
-    status, text = ask(lab, PROMETHEUS[datacenter], "GET", f"{address}/{path}", secrets=secrets)
+    login = _login(datacenter, address) if address.startswith("https://") else NOBODY
+    status, text = ask(lab, PROMETHEUS[datacenter], "GET", f"{address}/{path}", login=login)
     assert status == 200, text
     return text
+
+
+def _login(datacenter: str, address: str) -> tuple[str, str, str]:
+    """With what a Prometheus server asks: of each kind of those who are asked, something else."""
+    if address == CENTRAL:
+        return f"{_SECRETS}/central-authority.pem", datacenter, f"{_SECRETS}/central-password"
+    password = "node-exporter-password" if address.endswith(":9100") else "password"
+    return f"{_SECRETS}/authority.pem", "prometheus", f"{_SECRETS}/{password}"
 
 
 def _address(datacenter: str, port: int) -> str:

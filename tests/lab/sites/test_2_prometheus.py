@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import CLUSTER, ENOUGH, LIAR, NODE, OUTSIDE, PROMETHEUS, ask, monitoring, query
+from asking import CENTRAL, CLUSTER, ENOUGH, LIAR, NODE, OUTSIDE, PROMETHEUS, ask, monitoring, query
 from lab_session import Lab, wait_until
 
-CENTRAL = "https://10.11.0.41:9090"
 TARGETS = {
     "dc1": {
         *(("node", server) for server in ("dc1-cp-1", "dc1-mon-1", OUTSIDE, LIAR)),
@@ -69,6 +68,11 @@ def test_only_who_may_reaches_them(sites: Lab, first: dict[str, Any]) -> None:
     assert "node_load1" in monitoring(sites, "dc2", "metrics", "https://10.12.0.11:9100")
     for address in ("10.12.0.11:9100", "10.12.0.51:9090", "10.12.0.51:9093"):
         assert ask(sites, PROMETHEUS["dc1"], "GET", f"https://{address}/")[0] == 0, address
-    # From its own datacenter, but without a password.
+    # From its own datacenter, but without a password, or with one that opens something else.
     assert ask(sites, PROMETHEUS["dc2"], "GET", "https://10.12.0.11:9100/metrics")[0] == 401
+    secrets = "/etc/prometheus/k8s"
+    for port, wrong in ((9100, "password"), (9090, "node-exporter-password")):
+        login = (f"{secrets}/authority.pem", "prometheus", f"{secrets}/{wrong}")
+        address = f"https://10.12.0.{11 if port == 9100 else 51}:{port}/metrics"
+        assert ask(sites, PROMETHEUS["dc2"], "GET", address, login=login)[0] == 401, address
     assert ask(sites, PROMETHEUS["dc1"], "GET", "http://127.0.0.1:9090/-/ready")[0] == 200

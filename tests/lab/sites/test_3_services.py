@@ -35,6 +35,7 @@ def test_no_secret_is_to_be_seen_anywhere(sites: Lab, services: None, witness: W
         sites("exec", "dc2-mon-1", "--", "cat", key).stdout.splitlines()[1],
         consul["gossip_key"],
         consul["management_token"],
+        monitoring["node_exporter"],
         monitoring["password"],
         monitoring["central"]["password"],
         *(account["password"] for account in outside["exporters"].values()),

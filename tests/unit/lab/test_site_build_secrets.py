@@ -86,10 +86,18 @@ def test_servers_have_what_their_datacenter_gives_them_and_no_more(site):
 
 def test_each_datacenter_is_a_user_of_the_central_prometheus(site):
     made, found = site
-    assert set(found["dc1-c"]["prometheus"]["users"]) == {"prometheus", "dc1", "dc2"}
+    assert set(found["dc1-c"]["prometheus"]["users"]) == {"dc1", "dc2"}
     assert found["dc1-m"]["prometheus"]["central"]["password"] == made.to_central["dc1"]
     hashed = found["dc1-c"]["prometheus"]["users"]["dc1"]
     assert crypt.crypt(made.to_central["dc1"], hashed) == hashed
+
+
+def test_a_password_opens_one_kind_of_thing(site):
+    own = site[1]["dc1-m"]["prometheus"]
+    assert secrets.prometheus({"k8s_secrets": {"prometheus": own}}).node_exporter
+    hashed = site[1]["dc2-a"]["node_exporter"]["users"]["prometheus"]
+    assert crypt.crypt(own["node_exporter"], hashed) == hashed
+    assert crypt.crypt(own["password"], own["users"]["prometheus"]) == own["users"]["prometheus"]
 
 
 def test_a_certificate_of_monitoring_is_for_the_address(site, tmp_path):

@@ -368,6 +368,17 @@ def test_a_password_that_files_could_not_carry_is_refused_and_not_shown(password
     assert password not in str(problem)
 
 
+def test_a_password_that_opens_two_things_is_refused_and_not_shown():
+    central = {"authority": CERTIFICATE, "password": "hunter2-hunter2"}
+    given = {"node_exporter": "hunter2-hunter2", "password": "another-one", "central": central}
+    with pytest.raises(InvalidSpecError) as wrong:
+        secrets.prometheus({"k8s_secrets": {"prometheus": given}})
+    (problem,) = wrong.value.problems
+    assert problem.path == "pillar k8s_secrets.prometheus.central.password"
+    assert "`node_exporter`" in problem.wrong
+    assert "hunter2" not in str(problem)
+
+
 def test_missing_secrets_are_all_named():
     with pytest.raises(InvalidSpecError) as wrong:
         secrets.consul({})

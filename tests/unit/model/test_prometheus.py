@@ -76,26 +76,32 @@ def test_two_are_told_apart_but_their_alerts_are_not():
         assert alertmanagers["static_configs"] == [{"targets": ["10.11.0.5:9093", "10.11.0.6:9093"]}]
 
 
-SECRET = {
-    "scheme": "https",
-    "tls_config": {"ca_file": prometheus.AUTHORITY},
-    "basic_auth": {"username": "prometheus", "password_file": prometheus.PASSWORD},
-}
+def behind(password_file, authority=prometheus.AUTHORITY, user="prometheus"):
+    """With what somebody is asked who has TLS and asks for a password."""
+    return {
+        "scheme": "https",
+        "tls_config": {"ca_file": authority},
+        "basic_auth": {"username": user, "password_file": password_file},
+    }
+
+
+AGENT, OWN = behind(prometheus.NODE_EXPORTER_PASSWORD), behind(prometheus.PASSWORD)
+TO_CENTRAL = behind(prometheus.CENTRAL_PASSWORD, prometheus.CENTRAL_AUTHORITY, "dc1")
 
 
 @pytest.mark.parametrize(
-    ("exporter", "own", "behind"),
+    ("exporter", "own", "wanted"),
     [
-        ({}, {}, set()),
-        ({"tls": True, "basic_auth": True}, {}, {"node"}),
-        ({}, {"tls": True, "basic_auth": True}, {"prometheus", "alertmanager", "to tell"}),
+        ({}, {}, {}),
+        ({"tls": True, "basic_auth": True}, {}, {"node": AGENT}),
+        ({}, {"tls": True, "basic_auth": True}, {"prometheus": OWN, "alertmanager": OWN, "to tell": OWN}),
     ],
 )
-def test_what_is_behind_tls_and_a_password_is_asked_so(exporter, own, behind):
+def test_what_is_behind_tls_and_a_password_is_asked_with_its_own(exporter, own, wanted):
     told = prometheus.configuration(datacenter(exporter, **own), "dc1-mon-1")
     asked = {**jobs(told), "to tell": told["alerting"]["alertmanagers"][0]}
-    assert {name for name, how in asked.items() if how.items() >= SECRET.items()} == behind
-    assert {name for name, how in asked.items() if "scheme" in how or "basic_auth" in how} == behind
+    found = {name: {key: how[key] for key in AGENT if key in how} for name, how in asked.items()}
+    assert {name: how for name, how in found.items() if how} == wanted
 
 
 def test_a_password_follows_no_redirect():
@@ -286,10 +292,11 @@ def test_the_central_one_takes_figures_asks_nobody_and_has_its_own_rules():
     assert "central" not in own["rules"]
 
 
-def test_the_central_one_is_watched_with_the_password():
+def test_the_central_one_is_watched_as_the_user_of_the_datacenter():
     job = jobs(prometheus.configuration(with_central(), "dc1-mon-1"))["central"]
-    assert job.items() >= SECRET.items()
-    assert server_side.desired(with_central(), "dc1-mon-1")["asks_with_password"] is True
+    assert job.items() >= TO_CENTRAL.items()
+    want = server_side.desired(with_central(), "dc1-mon-1")
+    assert (want["knows_central"], want["asks_with_password"], want["asks_with_tls"]) == (True, False, False)
 
 
 def test_the_firewall_of_the_central_one():

@@ -54,10 +54,11 @@ SECRETS = {
         "key": "-----BEGIN PRIVATE KEY-----\nhidden\n-----END PRIVATE KEY-----\n",
         "users": {"prometheus": "$2y$12$" + "h" * 53},
         "authority": "-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n",
+        "node_exporter": "hidden-node-exporter",
         "password": "hidden-password",
         "central": {
             "authority": "-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----\n",
-            "password": "hidden-password",
+            "password": "hidden-central",
         },
     },
 }
@@ -291,9 +292,10 @@ def test_prometheus_on_its_server(compiled):
 def test_secrets_of_prometheus_are_laid_out_before_what_names_them_and_shown_nowhere(compiled):
     url = "https://10.11.0.4:9090/api/v1/write"
     behind = {**PROMETHEUS, "tls": True, "basic_auth": True, "remote_write": url}
-    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=behind)
+    asked = {"tls": True, "basic_auth": True}
+    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=behind, **asked)
     own = ("certificate", "key", "authority", "password", "web", "central-authority", "central-password")
-    for name in own:
+    for name in (*own, "node_exporter"):
         state = states[f"k8s-prometheus-{name}"]
         assert (state["mode"], state["group"], state["show_changes"]) == ("0640", "prometheus", False)
         assert position(states, f"k8s-prometheus-{name}") < position(states, "k8s-prometheus-configuration")
@@ -356,7 +358,7 @@ def test_the_password_for_couchbase_is_a_file_of_its_own_and_is_missed(compiled)
     wanted = {"server": "dc1-mon-1", "prometheus": PROMETHEUS, "services": {"sessions": service}}
     missing = compiled("k8s.prometheus", **wanted)["k8s-prometheus-pillar"]
     assert "k8s_secrets.prometheus.couchbase: missing" in missing["comment"]
-    given = {"prometheus": {**SECRETS["prometheus"], "couchbase": "hidden-password"}}
+    given = {"prometheus": {**SECRETS["prometheus"], "couchbase": "hidden-couchbase"}}
     states = compiled("k8s.prometheus", secrets=given, **wanted)
     own = states["k8s-prometheus-couchbase"]
     assert (own["name"], own["mode"]) == ("/etc/prometheus/k8s/couchbase-password", "0640")
