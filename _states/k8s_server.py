@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from k8s_lifecycle.server import dpkg, listeners, packages, python_client, services, swap
+from k8s_lifecycle.server import dpkg, listeners, network, nftables, packages, python_client, services, swap
 from k8s_lifecycle.server import kernel as kernels
 
 __virtualname__ = "k8s_server"
@@ -217,6 +217,63 @@ def service(name: str, files: Sequence[str], reload: bool = False) -> dict[str, 
         lambda: services.differences(name, files),
         lambda found: services.converge(name, found, reload),
         f"{name} runs with the files on disk",
+    )
+
+
+def nft_table(name: str, file: str) -> dict[str, Any]:
+    """Have a table of nftables in force as a file says: ``nft flush ruleset`` leaves no trace on disk.
+
+    Both are compared as nft shows them: the file is loaded into a network of its own for that. It fails with
+    what ``nft`` said.
+    https://wiki.nftables.org/wiki-nftables/index.php/Atomic_rule_replacement
+
+    name
+        The table with its family, such as ``inet k8s_monitoring``.
+    file
+        The path of a file for nft, which replaces this table and touches no other one.
+
+    ``changes`` holds the table (old: ``none`` or ``another``, new: ``that of FILE``).
+
+    .. code-block:: yaml
+
+        k8s-monitoring-firewall-in-force:
+          k8s_server.nft_table:
+            - name: inet k8s_monitoring
+            - file: /etc/k8s-monitoring.nft
+    """
+    return _converged(
+        name,
+        lambda: nftables.differences(name, file),
+        lambda _: nftables.load(file),
+        f"the table {name} is that of {file}",
+    )
+
+
+def address(name: str, interface: str) -> dict[str, Any]:
+    """Give an interface an address, until somebody takes it away: a boot does, and ``ip address flush``.
+
+    Its scope is the link. It fails with what ``ip`` said.
+
+    name
+        The IPv4 address with the length of its prefix, such as ``169.254.20.53/32``.
+    interface
+        The name of the interface.
+
+    ``changes`` holds the address (old: None, new: the interface).
+
+    .. code-block:: yaml
+
+        k8s-consul-dns-address:
+          k8s_server.address:
+            - name: 169.254.20.53/32
+            - interface: lo
+    """
+
+    def differences() -> Changes:
+        return {} if network.has_address(interface, name) else {name: {"old": None, "new": interface}}
+
+    return _converged(
+        name, differences, lambda _: network.add_address(interface, name), f"{interface} has {name}"
     )
 
 

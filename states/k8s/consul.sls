@@ -58,6 +58,21 @@ k8s-consul-dns:
     - require:
       - file: k8s-consul-dns-rules
       - file: k8s-consul-dns-unit
+
+# The unit stays active where somebody flushes the ruleset, or the addresses of the interface.
+k8s-consul-dns-in-force:
+  k8s_server.nft_table:
+    - name: inet k8s_consul
+    - file: /etc/k8s-consul-dns.nft
+    - require:
+      - k8s_server: k8s-consul-dns
+
+k8s-consul-dns-address:
+  k8s_server.address:
+    - name: 169.254.20.53/32
+    - interface: lo
+    - require:
+      - k8s_server: k8s-consul-dns-in-force
     - require_in:
       - k8s_server: k8s-consul
 {%- endif %}

@@ -1,6 +1,9 @@
 # What is measured on every server, in a cluster or not: node_exporter, and metrics of our own beside it.
 {%- set datacenter = pillar['k8s_datacenter'] %}
 {%- set problems = salt['k8s_monitoring.problems'](datacenter) %}
+
+include:
+  - k8s.firewall
 {%- if problems %}
 
 k8s-monitoring-pillar:
@@ -10,8 +13,6 @@ k8s-monitoring-pillar:
     - comment: {{ problems | join('\n') | json }}
 {%- else %}
 {%- set want = salt['k8s_monitoring.desired'](datacenter, pillar.get('k8s')) %}
-
-include:
   - k8s.site_repository
 
 # Its unit comes before its package, so that it starts with it and is not restarted at once.
@@ -114,47 +115,4 @@ k8s-textfile-timer:
       - file: k8s-textfile-config
       - file: k8s-textfile-service
       - file: k8s-textfile-schedule
-{%- if want['firewall'] %}
-
-k8s-monitoring-firewall-package:
-  pkg.installed:
-    - name: nftables
-    - install_recommends: False
-    - require:
-      - sls: k8s.site_repository
-
-k8s-monitoring-firewall-rules:
-  file.managed:
-    - name: /etc/k8s-monitoring.nft
-    - contents: {{ want['firewall'] | json }}
-    - check_cmd: /usr/sbin/nft --check --file
-    - require:
-      - pkg: k8s-monitoring-firewall-package
-
-k8s-monitoring-firewall-unit:
-  file.managed:
-    - name: /etc/systemd/system/k8s-monitoring-firewall.service
-    - source: salt://k8s/files/k8s-monitoring-firewall.service
-
-k8s-monitoring-firewall:
-  k8s_server.service:
-    - name: k8s-monitoring-firewall
-    - files: [/etc/k8s-monitoring.nft]
-    - reload: True
-    - require:
-      - file: k8s-monitoring-firewall-rules
-      - file: k8s-monitoring-firewall-unit
-{%- else %}
-
-k8s-monitoring-no-firewall:
-  service.dead:
-    - name: k8s-monitoring-firewall
-    - enable: False
-
-k8s-monitoring-no-firewall-unit:
-  file.absent:
-    - name: /etc/systemd/system/k8s-monitoring-firewall.service
-    - require:
-      - service: k8s-monitoring-no-firewall
-{%- endif %}
 {%- endif %}

@@ -20,6 +20,19 @@ def default_interface() -> str | None:
     return min(routes, key=lambda route: route.get("metric", 0))["dev"] if routes else None
 
 
+def has_address(interface: str, address: str) -> bool:
+    """Whether an interface has an address, which is written with the length of its prefix."""
+    found = (
+        info for link in _json("ip", "-json", "address", "show", "dev", interface) for info in _infos(link)
+    )
+    return address in {f"{info['local']}/{info['prefixlen']}" for info in found}
+
+
+def add_address(interface: str, address: str) -> None:
+    """Give an interface an address that is valid on its link only."""
+    output("ip", "address", "replace", address, "dev", interface, "scope", "link")
+
+
 def own_addresses(links: list[dict[str, Any]], virtual: str | None, networks: Collection[str]) -> list[str]:
     """Return a server's addresses without those that are not its own.
 
@@ -36,9 +49,14 @@ def own_addresses(links: list[dict[str, Any]], virtual: str | None, networks: Co
 
 def _stable(links: list[dict[str, Any]]) -> Iterator[str]:
     for link in links:
-        for info in link.get("addr_info", ()):
+        for info in _infos(link):
             if info.get("scope") == "global" and not info.get("temporary"):
                 yield info["local"]
+
+
+def _infos(link: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = link.get("addr_info", [])
+    return found
 
 
 def _json(*words: str) -> list[dict[str, Any]]:

@@ -76,3 +76,24 @@ def test_only_who_may_reaches_them(sites: Lab, first: dict[str, Any]) -> None:
         address = f"https://10.12.0.{11 if port == 9100 else 51}:{port}/metrics"
         assert ask(sites, PROMETHEUS["dc2"], "GET", address, login=login)[0] == 401, address
     assert ask(sites, PROMETHEUS["dc1"], "GET", "http://127.0.0.1:9090/-/ready")[0] == 200
+
+
+def test_a_firewall_that_somebody_flushed_is_put_back(sites: Lab, first: dict[str, Any]) -> None:
+    server, table = PROMETHEUS["dc2"], "inet k8s_monitoring"
+
+    def changes(*how: str) -> dict[str, Any]:
+        states = sites.salt(server, "state.apply", "k8s.firewall", "queue=True", *how).values()
+        return {one["__id__"]: one["changes"] for one in states if one["changes"]}
+
+    def reaches() -> bool:
+        return ask(sites, PROMETHEUS["dc1"], "GET", "https://10.12.0.51:9090/")[0] != 0
+
+    sites("exec", server, "--", "systemctl", "restart", "nftables")
+    assert not reaches(), "Debian's own unit, which flushes all, has ours follow it"
+    sites("exec", server, "--", "nft", "flush", "ruleset")
+    assert reaches()
+    wanted = {"old": "none", "new": "that of /etc/k8s-monitoring.nft"}
+    assert changes("test=True") == {"k8s-monitoring-firewall-in-force": {table: wanted}}
+    assert changes() == {"k8s-monitoring-firewall-in-force": {table: wanted}}
+    assert not reaches()
+    assert changes() == {}

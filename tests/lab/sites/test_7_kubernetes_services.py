@@ -106,6 +106,15 @@ def test_nobody_but_pods_reaches_the_address_that_they_ask(lab: Lab) -> None:
     assert ADDRESS not in lab("exec", BESIDE, "--", *asked, check=False).stdout.split()
 
 
+def test_the_address_that_they_ask_is_put_back(lab: Lab) -> None:
+    lab("exec", NODE, "--", "ip", "address", "flush", "dev", "lo", "scope", "link")
+    states = lab.salt(NODE, "state.apply", "k8s.consul", "queue=True").values()
+    changed = {one["__id__"]: one["changes"] for one in states if one["changes"]}
+    assert changed == {"k8s-consul-dns-address": {"169.254.20.53/32": {"old": None, "new": "lo"}}}
+    asked = ("dig", "+short", "+time=2", "@169.254.20.53", "-p", "8600", "consul.service.consul")
+    assert lab("exec", NODE, "--", *asked).stdout.split() == [ADDRESS]
+
+
 def test_a_service_without_ready_pods_or_without_its_annotation_is_not_answered(lab: Lab) -> None:
     lab.apply(NODE, deployment(0))
     print(f"scaled to nothing it is gone after {goes(lab, AT_ONCE):.1f} s")

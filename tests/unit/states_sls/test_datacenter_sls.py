@@ -177,6 +177,19 @@ def test_the_firewall(compiled):
     states = compiled("k8s.monitoring", allow_from=["10.11.0.5/32"])
     assert "ip saddr { 10.11.0.5/32 } accept" in states["k8s-monitoring-firewall-rules"]["contents"]
     assert "k8s-monitoring-no-firewall" not in states
+    table = states["k8s-monitoring-firewall-in-force"]
+    assert f"table {table['name']} {{" in states["k8s-monitoring-firewall-rules"]["contents"]
+    assert table["file"] == states["k8s-monitoring-firewall-rules"]["name"]
+    assert position(states, "k8s-monitoring-firewall-in-force") < position(
+        states, "k8s-node-exporter-package"
+    )
+
+
+def test_the_firewall_is_there_also_where_a_secret_is_missing(compiled):
+    states = compiled("k8s.monitoring", tls=True, allow_from=["10.11.0.5/32"], secrets={})
+    assert "k8s_secrets.node_exporter.key: missing" in states["k8s-monitoring-pillar"]["comment"]
+    assert {"k8s-monitoring-firewall", "k8s-monitoring-firewall-in-force"} <= set(states)
+    assert "k8s-node-exporter" not in states
 
 
 def test_what_is_wrong_with_the_file_or_the_secrets_is_told_and_nothing_done(compiled, minion):
@@ -234,7 +247,12 @@ def test_a_control_plane_writes_for_its_cluster(compiled):
 def test_nodes_answer_their_pods_and_nobody_else(compiled):
     dns = {"dns": {"pods": True}}
     states = compiled("k8s.consul", server="dc1-w-1", cluster="worker", consul=dns)
-    assert position(states, "k8s-consul-dns") < position(states, "k8s-consul")
+    order = ["dns", "dns-in-force", "dns-address", ""]
+    places = [position(states, f"k8s-consul-{name}".rstrip("-")) for name in order]
+    assert places == sorted(places)
+    table = states["k8s-consul-dns-in-force"]["name"]
+    assert f"table {table} {{" in states["k8s-consul-dns-rules"]["contents"]
+    assert states["k8s-consul-dns-address"]["name"] == "169.254.20.53/32"
     rule = "ip daddr 169.254.20.53 ip saddr != { 10.244.0.0/16, 169.254.20.53 } drop"
     assert rule in states["k8s-consul-dns-rules"]["contents"]
     assert "169.254.20.53/32" in (FILES / "k8s-consul-dns.service").read_text()
