@@ -54,6 +54,8 @@ class Server:
         self.configuration = {
             "certificate_files": [f"{self.files}/*"],
             "certificate_ports": [],
+            "node_files": [str(folder / "kubelet.conf")],
+            "node_ports": [],
             "services": [],
             "kubelet": None,
             "containerd": None,

@@ -15,6 +15,7 @@ def test_promtool_finds_nothing_wrong(tmp_path: Path) -> None:
     (server.files / "one.crt").write_bytes(certificate("one", 90)[0])
     noted = {"ended": 20.5, "states": 30, "failures": 2, "unfinished": 30.0}
     Path(server.configuration["highstate"]).write_text(json.dumps(noted))
+    (server.folder / "kubelet.conf").touch()
     server.configuration.update(services=["consul"], kubelet="http://127.0.0.1:1", containerd="/nowhere.sock")
     server.run()
     promtool = debian_binary("prometheus", "promtool")

@@ -19,6 +19,7 @@ from k8s_lifecycle.model.consul import (
     exporters,
 )
 from k8s_lifecycle.model.datacenter import Datacenter, NodeExporter
+from k8s_lifecycle.model.hold import ANNOTATION
 from k8s_lifecycle.model.prometheus import GOSSIP_PORT
 from k8s_lifecycle.model.settings import Repository
 from k8s_lifecycle.server import packages
@@ -35,6 +36,15 @@ AUTHORITY = Path("/etc/kubernetes/pki/ca.crt")
 _AGENTS = ("prometheus-node-exporter",)
 _OF_A_NODE = ("containerd", "kubelet")
 _PORTS = ("127.0.0.1:10250",)
+# Of these, kubeadm leaves one or more on a server that it makes a node, and reset leaves none.
+_NODE_FILES = (
+    KUBELET_CONFIG,
+    "/etc/kubernetes/bootstrap-kubelet.conf",
+    "/etc/kubernetes/admin.conf",
+    "/etc/kubernetes/pki/ca.crt",
+    "/var/lib/kubelet/config.yaml",
+    "/var/lib/etcd/member",
+)
 _CONTROL_PLANE_PORTS = ("127.0.0.1:2379", "127.0.0.1:6443", "127.0.0.1:10257", "127.0.0.1:10259")
 # Pods come and go by the thousand: what each of them mounts and plugs in is the kubelet's to tell.
 _NO_MOUNTS = "^/(dev|proc|run|sys|var/lib/(containerd|kubelet/pods))($|/)"
@@ -101,11 +111,15 @@ def _textfile(datacenter: Datacenter, server: str, membership: Membership | None
     agents = (*_AGENTS, *(("consul",) if datacenter.consul else ()))
     return {
         "certificate_files": list(datacenter.monitoring.certificate_files),
-        "certificate_ports": [*ports, *datacenter.monitoring.certificate_ports],
+        "certificate_ports": list(datacenter.monitoring.certificate_ports),
+        "node_files": list(_NODE_FILES),
+        "node_ports": list(ports),
         "services": [*agents, *(_OF_A_NODE if is_node else ())],
         "kubelet": KUBELET_HEALTH if is_node else None,
         "containerd": CONTAINERD if is_node else None,
-        "node": {"name": server.lower(), "kubeconfig": KUBELET_CONFIG} if is_node else None,
+        "node": {"name": server.lower(), "kubeconfig": KUBELET_CONFIG, "hold": ANNOTATION}
+        if is_node
+        else None,
         "consul": f"http://127.0.0.1:{HTTP_PORT}/v1" if server in consul_servers else None,
         "highstate": HIGHSTATE,
         "interval": datacenter.monitoring.interval,

@@ -1,7 +1,8 @@
 """With what Prometheus asks clusters: a key, which never leaves this server, and a certificate for each.
 
 Where a cluster has signed none yet, one stands in that nobody trusts, so that Prometheus starts, and takes up
-the real one by itself. Files get the group of their directory, by which Prometheus can read them.
+the real one by itself. It never expires: a cluster that is not there yet is nothing to be told about. Files
+get the group of their directory, by which Prometheus can read them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from k8s_lifecycle.server import durable, remains
 DIRECTORY = Path(CREDENTIALS)
 # Highstate, which asks too, is to be told about after two days; the alert on expiry comes after sixteen.
 RENEWED_BEFORE = timedelta(days=20)
+# https://datatracker.ietf.org/doc/html/rfc5280#section-4.1.2.5
+_NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _MODE = 0o640
 _CERTIFICATE, _AUTHORITY = ".crt", ".ca"
 
@@ -89,20 +92,21 @@ def _is_due(path: Path, directory: Path) -> bool:
         matches = remains.match(path.read_bytes(), (directory / Path(KEY).name).read_bytes())
     except (OSError, ValueError):
         return True
-    return not matches or found.not_valid_after_utc - datetime.now(UTC) < RENEWED_BEFORE
+    stands_in = found.issuer == found.subject
+    return not matches or stands_in or found.not_valid_after_utc - datetime.now(UTC) < RENEWED_BEFORE
 
 
 def _stand_in(directory: Path) -> bytes:
-    """Return a certificate of the key that signs itself, and has expired."""
-    key, now = _key(directory), datetime.now(UTC)
+    """Return a certificate of the key that signs itself."""
+    key = _key(directory)
     made = (
         x509.CertificateBuilder()
         .subject_name(_subject())
         .issuer_name(_subject())
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=2))
-        .not_valid_after(now - timedelta(minutes=1))
+        .not_valid_before(datetime.now(UTC))
+        .not_valid_after(_NEVER)
     )
     return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 

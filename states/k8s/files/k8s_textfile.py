@@ -22,6 +22,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def certificate_ports(configuration: Configuration) -> Iterator[Family]:
         "When the certificate that an address shows expires.",
     )
     shown = Family("k8s_certificate_served", "Whether an address shows a certificate.")
-    for address in configuration["certificate_ports"]:
+    own = configuration["node_ports"] if _is_node(configuration) else ()
+    for address in (*own, *configuration["certificate_ports"]):
         certificate = _served(address)
         shown.add(certificate is not None, address=address)
         if certificate is not None:
@@ -106,14 +108,17 @@ def services(configuration: Configuration) -> Iterator[Family]:
 
 
 def runtime(configuration: Configuration) -> Iterator[Family]:
-    """Tell whether kubelet and containerd answer."""
+    """Tell whether the server is a node by now, and whether kubelet and containerd answer."""
+    is_node = Family("k8s_is_node", "Whether kubeadm has made this server a node, or begun to.")
     kubelet = Family("k8s_kubelet_healthy", "Whether the kubelet says that it is healthy.")
     if configuration["kubelet"]:
-        kubelet.add(_is_healthy(configuration["kubelet"]))
+        is_node.add(_is_node(configuration))
+        if _is_node(configuration):
+            kubelet.add(_is_healthy(configuration["kubelet"]))
     containerd = Family("k8s_containerd_answers", "Whether containerd accepts connections.")
     if configuration["containerd"]:
         containerd.add(_accepts(configuration["containerd"]))
-    yield from (kubelet, containerd)
+    yield from (is_node, kubelet, containerd)
 
 
 def node(configuration: Configuration) -> Iterator[Family]:
@@ -124,6 +129,10 @@ def node(configuration: Configuration) -> Iterator[Family]:
     answers = Family("k8s_node_api_answers", "Whether the API answers for this node.")
     conditions = Family("k8s_node_condition", "The node's conditions: 1 for the status that each has.")
     cordoned = Family("k8s_node_unschedulable", "Whether the node takes no new pods.")
+    held = Family(
+        "k8s_node_hold_until_timestamp_seconds",
+        "Until when a hold keeps the node out of service; 0 where none does.",
+    )
     try:
         found = _node(asked["name"], Path(asked["kubeconfig"]).read_text(encoding="utf-8"))
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -133,11 +142,12 @@ def node(configuration: Configuration) -> Iterator[Family]:
         return
     answers.add(1)
     cordoned.add(bool(found["spec"].get("unschedulable")))
+    held.add(_held_until(found, asked["hold"]))
     for condition in found["status"]["conditions"]:
         for status in STATUSES:
             matches = condition["status"].lower() == status
             conditions.add(matches, condition=condition["type"], status=status)
-    yield from (answers, conditions, cordoned)
+    yield from (answers, conditions, cordoned, held)
 
 
 def consul(configuration: Configuration) -> Iterator[Family]:
@@ -282,6 +292,21 @@ def _any_certificate() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _is_node(configuration: Configuration) -> bool:
+    return any(Path(path).exists() for path in configuration["node_files"])
+
+
+def _held_until(node: Mapping[str, Any], annotation: str) -> float:
+    """Return until when a node is held; a hold of one that somebody has opened does not count."""
+    if not node["spec"].get("unschedulable"):
+        return 0.0
+    try:
+        said = (node["metadata"].get("annotations") or {})[annotation]
+        return datetime.fromisoformat(json.loads(said)["until"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return 0.0
 
 
 def _is_healthy(url: str) -> bool:

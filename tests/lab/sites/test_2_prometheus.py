@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -61,6 +62,20 @@ def test_the_node_tells_of_its_kubernetes(sites: Lab, first: dict[str, Any]) -> 
     expiry = query(sites, "dc2", "k8s_certificate_file_expiry_timestamp_seconds")
     paths = {one["metric"]["path"] for one in expiry}
     assert {"/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/admin.conf"} <= paths
+
+
+def test_a_hold_is_known_to_prometheus_before_the_node_goes(sites: Lab, first: dict[str, Any]) -> None:
+    def until() -> float:
+        sites("exec", NODE, "--", "systemctl", "start", "k8s-textfile")
+        [found] = query(sites, "dc2", f'instance:k8s_node_hold:until{{instance="{NODE}"}}')
+        return float(found["value"][1])
+
+    assert until() == 0
+    began = time.time()
+    sites.run("k8s.hold", NODE, "reason=a new disk", "hours=1")
+    wait_until("the hold", lambda: began + 3590 < until() < time.time() + 3610, 60)
+    sites.run("k8s.release", NODE)
+    wait_until("its end", lambda: until() == 0, 60)
 
 
 def test_only_who_may_reaches_them(sites: Lab, first: dict[str, Any]) -> None:

@@ -18,8 +18,9 @@ AUTHORITY = ec.generate_private_key(ec.SECP256R1())
 
 def signed(key, days=30):
     """What a cluster signs for a public key."""
-    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")]), datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key)
+    name, ca = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in (USER, "ca"))
+    builder, now = x509.CertificateBuilder().subject_name(name).issuer_name(ca), datetime.now(UTC)
+    builder = builder.public_key(key)
     builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=days))
     return builder.sign(AUTHORITY, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
@@ -61,6 +62,9 @@ def test_the_request_is_for_the_user_and_nobody_else(folder):
 
 def test_stand_ins_are_due_and_what_a_cluster_signed_is_when_it_gets_old(folder):
     assert credentials.due(folder) == ["a", "b"]
+    # The alert on expiry is for what a cluster signed: one that is not there yet is no fault.
+    stand_in = x509.load_pem_x509_certificate((folder / "a.crt").read_bytes())
+    assert stand_in.not_valid_after_utc.year == 9999
     credentials.accept("a", signed(requested(folder).public_key()), signed(AUTHORITY.public_key()), folder)
     assert credentials.due(folder) == ["b"]
     credentials.accept(

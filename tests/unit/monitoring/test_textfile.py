@@ -7,13 +7,15 @@ import socket
 import ssl
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dashboards
 import promql
 import pytest
 from textfile_server import NOW, Server, certificate
+
+from k8s_lifecycle.model.hold import ANNOTATION, Hold
 
 
 @pytest.fixture
@@ -148,6 +150,7 @@ def test_kubelet_and_containerd(server, plain, tmp_path):
     runtime.listen()
     try:
         base = f"http://127.0.0.1:{listening.server_port}"
+        (server.folder / "kubelet.conf").touch()
         server.configuration.update(kubelet=f"{base}/healthz", containerd=str(tmp_path / "containerd.sock"))
         found, _ = server.run()
         assert (found["k8s_kubelet_healthy",], found["k8s_containerd_answers",]) == (1, 1)
@@ -158,7 +161,42 @@ def test_kubelet_and_containerd(server, plain, tmp_path):
         runtime.close()
 
 
+def test_what_is_no_node_yet_is_not_expected_to_be_one(server, plain):
+    """Its kubelet waits for kubeadm, and nothing of a control plane listens."""
+    listening = plain({"/healthz": b"ok"})
+    server.configuration.update(
+        kubelet=f"http://127.0.0.1:{listening.server_port}/healthz", node_ports=["127.0.0.1:1"]
+    )
+    found, _ = server.run()
+    assert found["k8s_is_node",] == 0
+    assert listening.asked == []
+    assert not {"k8s_kubelet_healthy", "k8s_certificate_served"} & {name for name, *_ in found}
+    (server.folder / "kubelet.conf").touch()
+    found, _ = server.run()
+    assert (found["k8s_is_node",], found["k8s_kubelet_healthy",]) == (1, 1)
+    assert found["k8s_certificate_served", "127.0.0.1:1"] == 0
+
+
+def test_until_when_a_node_is_held(server, serve, tmp_path):
+    authority = certificate("authority", 100)
+    hold = Hold("drain", "", "ops", "a new disk", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+    until = datetime(2026, 1, 2, tzinfo=UTC).timestamp()
+    for annotation, unschedulable, wanted in (
+        (hold.to_annotation(), True, until),
+        (hold.to_annotation(), False, 0),
+        ("{}", True, 0),
+        ("rubbish", True, 0),
+        (None, True, 0),
+    ):
+        annotations = {ANNOTATION: annotation} if annotation else None
+        found = NODE | {"metadata": {"annotations": annotations}, "spec": {"unschedulable": unschedulable}}
+        api = serve(*certificate("localhost", 1, authority)[:2], tmp_path, json.dumps(found).encode())
+        kubeconfig(server, authority, api.server_port)
+        assert server.run()[0]["k8s_node_hold_until_timestamp_seconds",] == wanted
+
+
 NODE = {
+    "metadata": {},
     "spec": {"unschedulable": True},
     "status": {
         "conditions": [
@@ -180,7 +218,7 @@ def kubeconfig(server, authority, port):
         f"    certificate-authority-data: {data}\n    server: https://localhost:{port}\n"
         f"users:\n- user:\n    client-certificate: {own}\n    client-key: {own}\n"
     )
-    server.configuration["node"] = {"name": "dc1-w-1", "kubeconfig": str(path)}
+    server.configuration["node"] = {"name": "dc1-w-1", "kubeconfig": str(path), "hold": ANNOTATION}
 
 
 def test_what_the_api_says_of_the_node(server, serve, tmp_path):

@@ -150,7 +150,8 @@ def test_a_node_is_asked_for_more(compiled):
     looked = json.loads(states["k8s-textfile-config"]["contents"])
     assert looked["services"][2:] == ["containerd", "kubelet"]
     assert looked["node"]["name"] == "dc1-w-1"
-    assert looked["certificate_ports"] == ["127.0.0.1:10250"]
+    assert (looked["certificate_ports"], looked["node_ports"]) == ([], ["127.0.0.1:10250"])
+    assert "/etc/kubernetes/kubelet.conf" in looked["node_files"]
 
 
 def test_a_repository_that_the_cluster_has_is_named_once(compiled):
