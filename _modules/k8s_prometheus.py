@@ -178,8 +178,10 @@ def exporters(assignment: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         The pillar ``k8s_datacenter``: name, spec, peers.
 
     Returns a mapping by kind (``redis``, ``mysqld``): ``options`` of the exporter, ``secrets`` (the path of
-    the file with what it looks into its service), ``port`` of that service. Empty where there is none, or
-    where the datacenter's file has mistakes.
+    the file with what it looks into its service), ``secrets_option`` (the option that names that file),
+    ``port`` of that service. Empty where there is none, or where the datacenter's file has mistakes.
+
+    Raises InvalidSpecError if the secrets are wrong: see ``exporter_problems``.
 
     CLI Example:
 
@@ -189,7 +191,8 @@ def exporters(assignment: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """
     if "problems" in assignment:
         return {}
-    return service_exporters.desired(Place.from_dict(assignment).datacenter, __opts__["id"])
+    accounts = secrets.exporters(__pillar__)
+    return service_exporters.desired(Place.from_dict(assignment).datacenter, __opts__["id"], accounts)
 
 
 def exporter_problems(assignment: Mapping[str, Any]) -> list[str]:
@@ -207,13 +210,11 @@ def exporter_problems(assignment: Mapping[str, Any]) -> list[str]:
 
         salt dc1-mariadb-1 k8s_prometheus.exporter_problems '{name: dc1, spec: {...}, peers: {}}'
     """
-    wanted = exporters(assignment)
-    if not wanted:
-        return []
     try:
-        own = secrets.exporters(__pillar__)
+        wanted = exporters(assignment)
     except InvalidSpecError as error:
         return str(error).splitlines()
-    if "mysqld" in wanted and not (own.mysqld and own.mysqld.user):
+    account = secrets.exporters(__pillar__).mysqld
+    if "mysqld" in wanted and not (account and account.user):
         return [f"pillar {secrets.PILLAR}.exporters.mysqld: no user and password — add them, by minion id"]
     return []

@@ -41,7 +41,7 @@ k8s-{{ kind }}-exporter-unit:
         program: {{ program }}
         options: {{ want['options'] | json }}
         needs: {{ want['secrets'] }}
-        {{ 'environment' if kind == 'redis' else 'credentials' }}: {{ want['secrets'] }}
+        secrets_option: {{ want['secrets_option'] }}
     - makedirs: True
 
 k8s-{{ kind }}-exporter-package:

@@ -6,7 +6,6 @@ Neither service is here: in the place of Redis is a socket that notes what it is
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pytest
 from debian_binary import debian_binary
 from test_node_exporter import free_port
 
@@ -34,20 +34,21 @@ def rendered(name: str, **context: Any) -> str:
     return environment.from_string((FILES / name).read_text()).render(pillar=pillar, **context)
 
 
-def started(kind: str, port: int, environment: dict[str, str], *more: str) -> tuple[str, str]:
+def started(kind: str, port: int, secrets: Path, path: str = "metrics") -> tuple[str, str]:
     """What an exporter shows; and its command line with what it says. It is stopped then."""
     own = free_port()
-    options = [word.replace(str(EXPORTERS[kind][1]), str(own)) for word in exporters.options(kind, port)]
+    options = [
+        word.replace(str(EXPORTERS[kind][1]), str(own)) for word in exporters.options(kind, port, "exporter")
+    ]
     program = f"prometheus-{kind}-exporter"
     process = subprocess.Popen(
-        [debian_binary(program, program), *options, *more],
-        env={**os.environ, **environment},
+        [debian_binary(program, program), *options, f"{exporters.SECRETS_OPTIONS[kind]}={secrets}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     try:
-        shown = answer(f"http://127.0.0.1:{own}/metrics", process)
+        shown = answer(f"http://127.0.0.1:{own}/{path}", process)
         command = Path(f"/proc/{process.pid}/cmdline").read_text()
     finally:
         process.kill()
@@ -87,35 +88,55 @@ def in_the_place_of_redis() -> tuple[int, list[str]]:
     return int(listening.getsockname()[1]), told
 
 
-def test_the_exporter_of_redis_has_its_password_from_the_environment() -> None:
+def test_the_exporter_of_redis_takes_its_file(tmp_path: Path) -> None:
     port, told = in_the_place_of_redis()
-    text = rendered("exporter-redis.env.jinja")
-    pairs = (line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
-    environment = {name: value.strip('"') for name, value in pairs}  # as systemd reads it
-    shown, said = started("redis", port, environment)
+    own = tmp_path / "redis.json"
+    own.write_text(rendered("exporter-redis.json.jinja", port=port))
+    shown, said = started("redis", port, own)
     assert f"AUTH exporter {PASSWORD}" in told
     assert "redis_up " in shown
+    assert PASSWORD not in shown + said
+
+
+def test_the_exporter_of_redis_gives_its_password_to_nobody_else(tmp_path: Path) -> None:
+    """Who may ask it has it connect to any server."""
+    port, told = in_the_place_of_redis()
+    other, told_other = in_the_place_of_redis()
+    own = tmp_path / "redis.json"
+    own.write_text(rendered("exporter-redis.json.jinja", port=port))
+    shown, _ = started("redis", port, own, f"scrape?target=redis://127.0.0.1:{other}")
+    assert "redis_up " in shown
+    assert told_other
+    assert not any("AUTH" in words for words in (*told, *told_other))
+
+
+def test_the_exporter_of_mysqld_connects_to_nobody_else(tmp_path: Path) -> None:
+    """Later ones do (/probe?target=): from 0.15 on its password needs another look."""
+    own = tmp_path / "my.cnf"
+    own.write_text(rendered("exporter-mysqld.cnf.jinja", port=free_port()))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.5)
+        shown, said = started("mysqld", 0, own, f"probe?target=127.0.0.1:{listening.getsockname()[1]}")
+        with pytest.raises(TimeoutError):
+            listening.accept()
     assert PASSWORD not in shown + said
 
 
 def test_the_exporter_of_mysqld_takes_its_file(tmp_path: Path) -> None:
     own = tmp_path / "my.cnf"
     own.write_text(rendered("exporter-mysqld.cnf.jinja", port=free_port()))
-    shown, said = started("mysqld", 0, {}, f"--config.my-cnf={own}")
+    shown, said = started("mysqld", 0, own)
     assert "mysql_up 0" in shown
     assert "connection refused" in said
     assert PASSWORD not in shown + said
 
 
 def test_a_unit_gets_its_secret_from_systemd() -> None:
-    context = {"program": "x", "options": ["--a"], "needs": "/n", "data": None}
-    text = rendered("prometheus-program.conf.jinja", **context, credentials="/etc/k8s-exporters/my.cnf")
+    context = {"program": "x", "options": ["--a"], "needs": "/etc/k8s-exporters/my.cnf"}
+    text = rendered("prometheus-program.conf.jinja", **context, secrets_option="--config.my-cnf")
     lines = [line.strip() for line in text.splitlines()]
     at = lines.index("--a \\")
     assert lines[at + 1 : at + 3] == [
         "--config.my-cnf=%d/my.cnf",
         "LoadCredential=my.cnf:/etc/k8s-exporters/my.cnf",
     ]
-    text = rendered("prometheus-program.conf.jinja", **context, environment="/etc/k8s-exporters/redis.env")
-    lines = [line.strip() for line in text.splitlines()]
-    assert lines[lines.index("--a") + 1] == "EnvironmentFile=/etc/k8s-exporters/redis.env"

@@ -347,7 +347,7 @@ def test_exporters_are_where_their_services_are_and_show_no_secret(compiled):
     states = exporters_of(
         compiled, {key: {"user": "exporter", "password": "hidden-password"} for key in SERVICES}
     )
-    options = {"redis": "-redis.addr=redis://127.0.0.1:6380", "mysqld": "--web.listen-address=:9104"}
+    options = {"redis": "-redis.user=exporter", "mysqld": "--web.listen-address=:9104"}
     for kind, option in options.items():
         names = [f"k8s-{kind}-exporter{part}" for part in ("-secrets", "-unit", "-package", "")]
         own, unit, _, service = (states[name] for name in names)
