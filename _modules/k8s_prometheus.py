@@ -79,6 +79,8 @@ def desired(assignment: Mapping[str, Any]) -> dict[str, Any] | None:
         The texts of their configurations, without a secret.
     rules
         The names of the files with rules, a list.
+    senders
+        On a central Prometheus, the text of one more: which datacenters are to send it figures. Else None.
     discovery
         The text of the file for the script that writes whom to ask.
     tls, basic_auth
@@ -101,7 +103,7 @@ def desired(assignment: Mapping[str, Any]) -> dict[str, Any] | None:
     if "problems" in assignment:
         return None
     place = Place.from_dict(assignment)
-    return prometheus.desired(place.datacenter, __opts__["id"], place.clusters)
+    return prometheus.desired(place.datacenter, __opts__["id"], place.clusters, place.senders)
 
 
 def ask() -> list[str]:

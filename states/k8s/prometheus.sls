@@ -120,6 +120,19 @@ k8s-prometheus-rules-{{ name }}:
     - require_in:
       - file: k8s-prometheus-configuration
 {%- endfor %}
+{%- if want['senders'] %}
+
+k8s-prometheus-senders:
+  file.managed:
+    - name: /etc/prometheus/k8s/rules/senders.yml
+    - contents: {{ want['senders'] | json }}
+    - makedirs: True
+    - check_cmd: /usr/bin/promtool check rules
+    - require:
+      - file: k8s-prometheus-directory
+    - require_in:
+      - file: k8s-prometheus-configuration
+{%- endif %}
 {%- if want['discovery'] %}
 
 # With what it asks the clusters of the datacenter. The group of the directory is that of its files.
@@ -231,6 +244,7 @@ k8s-{{ program }}-reloaded:
 {%- for name in want['rules'] %}
       - /etc/prometheus/k8s/rules/{{ name }}.yml
 {%- endfor %}
+      - /etc/prometheus/k8s/rules/senders.yml
 {%- endif %}
     - reload: True
     - require:

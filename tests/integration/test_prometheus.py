@@ -44,6 +44,7 @@ FILES = Path(__file__).parents[2] / "states/k8s/files"
 SERVER, ADDRESS, OTHER = "dc1-s", "127.0.3.1", "dc1-c"
 # For this test only: of each kind of those who are asked, one.
 PASSWORDS = {kind: f"correct-horse-{kind}" for kind in ("node_exporter", "own", "central", "couchbase")}
+SENDERS = ("dc1", "dc2")
 SPEC = """
 servers: ["dc1-*"]
 consul:
@@ -165,12 +166,13 @@ class Monitored:
             command = [debian_binary(package, program), *words]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
-        central = prometheus.desired(self.datacenter, OTHER)
+        central = prometheus.desired(self.datacenter, OTHER, senders=SENDERS)
         assert central
         (folder.parent / "central/prometheus/rules").mkdir()
         for name in central["rules"]:
             target = folder.parent / f"central/prometheus/rules/{name}.yml"
             target.write_text((FILES / f"prometheus/{name}.yml").read_text())
+        (folder.parent / "central/prometheus/rules/senders.yml").write_text(central["senders"])
         text = central["configuration"].replace(str(model.CONFIG), f"{self.folder}/central/prometheus")
         # It asks the Alertmanager with what the first one has.
         text = text.replace("central/prometheus/authority", "prometheus/authority")
@@ -189,7 +191,7 @@ class Monitored:
         # What is told before it knows its Alertmanager, it tells again; a minute later by default.
         self.start("prometheus", [*desired["options"], "--rules.alert.resend-delay=5s"])
 
-        central = prometheus.desired(self.datacenter, OTHER)
+        central = prometheus.desired(self.datacenter, OTHER, senders=SENDERS)
         assert central
         options = [
             option.replace(model.CONFIG, f"{self.folder}/central/prometheus").replace(
@@ -386,6 +388,14 @@ def test_figures_arrive_at_the_central_one_with_where_they_are_from(monitored: M
     }
 
 
+def test_a_datacenter_that_sends_nothing_is_missed(monitored: Monitored) -> None:
+    def missed() -> list[str]:
+        found = monitored.query('ALERTS{alertname="DatacenterSilent"}', "central")
+        return [one["metric"]["datacenter"] for one in found]
+
+    monitored.wait("the alert, for one of two", lambda: missed() == ["dc2"])
+
+
 def test_no_password_is_shown_anywhere(monitored: Monitored) -> None:
     shown = json.dumps(monitored.ask("prometheus", "/api/v1/status/config"))
     shown += json.dumps(monitored.ask("prometheus", "/api/v1/status/flags")) + monitored.said()
@@ -399,8 +409,8 @@ def test_all_that_rules_and_dashboards_use_of_others_is_there(monitored: Monitor
     collectors = self_told(monitored)
     assert collectors == {*datacenter.COLLECTORS, "textfile"}
     others = ("k8s_", "redis_", "mysql_", *promql.CLUSTERS)
-    used = promql.used() | {name for name in dashboards.used() if ":" not in name}
-    wanted = {name for name in used if not name.startswith(others)}
+    used = promql.used() | dashboards.used()
+    wanted = {name for name in used if ":" not in name and not name.startswith(others)}
 
     def missing() -> set[str]:
         return wanted - set(monitored.ask("prometheus", "/api/v1/label/__name__/values")["data"])
@@ -427,7 +437,7 @@ def test_queries_of_dashboards_show_what_is_there(monitored: Monitored) -> None:
 def test_rules_are_evaluated(monitored: Monitored) -> None:
     answers = [monitored.ask(of, "/api/v1/rules") for of in ("prometheus", "central")]
     rules = [rule for answer in answers for group in answer["data"]["groups"] for rule in group["rules"]]
-    assert len(rules) == len(list(promql.rules()))
+    assert len(rules) == len(list(promql.rules())) + len(SENDERS)
     assert [rule for rule in rules if rule["health"] == "err"] == []
 
 

@@ -28,25 +28,28 @@ _ALWAYS_THERE = (*OWN_SERVICES, *(exporter for exporter, _ in EXPORTERS.values()
 class Place:
     """The place of a server: its datacenter, and the Consul servers of all others, by datacenter.
 
-    clusters: those of the datacenter, for its Prometheus servers, which ask them.
+    clusters: those of the datacenter, for its Prometheus servers, which ask them. senders: the datacenters
+    that send their figures on, for a central Prometheus server, which misses them.
     """
 
     datacenter: Datacenter
     peers: Mapping[str, list[str]]
     clusters: tuple[Cluster, ...] = ()
+    senders: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for the pillar; `Place.from_dict` reads it back."""
         peers = {name: list(addresses) for name, addresses in self.peers.items()}
         clusters = [asdict(cluster) for cluster in self.clusters]
-        more = {"clusters": clusters} if clusters else {}
+        more = {"clusters": clusters, "senders": list(self.senders)}
+        more = {name: found for name, found in more.items() if found}
         return {"name": self.datacenter.name, "spec": self.datacenter.to_dict(), "peers": peers, **more}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Place:
         """Return the place that `to_dict` gave; raise InvalidSpecError if it is none."""
         clusters = (Cluster(**cluster) for cluster in data.get("clusters", ()))
-        return cls(from_dict(data["spec"]), data["peers"], tuple(clusters))
+        return cls(from_dict(data["spec"]), data["peers"], tuple(clusters), tuple(data.get("senders", ())))
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,14 @@ class Datacenters:
             for name, one in self.usable.items()
             if one.consul and name != found.name
         }
-        return Place(found, peers, _asked(found, server, specs))
+        return Place(found, peers, _asked(found, server, specs), self._senders(found, server))
+
+    def _senders(self, found: Datacenter, server: str) -> tuple[str, ...]:
+        """Return the datacenters that a central Prometheus server hears of; none for any other server."""
+        central = found.monitoring.central
+        if central is None or server not in central.servers:
+            return ()
+        return tuple(sorted(name for name, one in {**self.broken, **self.usable}.items() if _sends_on(one)))
 
     def problems_for(self, server: str) -> list[Problem]:
         """Return what is wrong with the datacenters that name a server and cannot be used."""
@@ -82,6 +92,12 @@ def _asked(found: Datacenter, server: str, specs: Iterable[Spec]) -> tuple[Clust
     if prometheus is None or server not in prometheus.servers:
         return ()
     return tuple(Cluster.of(spec) for spec in specs if spec.datacenter == found.name)
+
+
+def _sends_on(found: Datacenter) -> bool:
+    # Also one whose file has mistakes meanwhile: it goes on with what it had.
+    prometheus = getattr(found.monitoring, "prometheus", None)
+    return isinstance(getattr(prometheus, "remote_write", None), str)
 
 
 def misplaced_clusters(found: Datacenters, clusters: Mapping[str, str]) -> Iterator[Problem]:

@@ -112,6 +112,13 @@ def central(datacenter: Datacenter) -> dict[str, Any]:
     }
 
 
+def senders(names: Sequence[str]) -> dict[str, Any]:
+    """Return rules for the central Prometheus: a series for each datacenter that sends it figures."""
+    record, expression = "datacenter:prometheus_expected:bool", "vector(1)"
+    rules = [{"record": record, "expr": expression, "labels": {"datacenter": name}} for name in names]
+    return {"groups": [{"name": "senders", "rules": rules}]}
+
+
 def alertmanager(wanted: Alertmanager) -> dict[str, Any]:
     """Return the configuration of Alertmanager, the same on all servers."""
     watchdog = _WATCHDOG if wanted.watchdog else _NOBODY

@@ -23,13 +23,18 @@ RULES = ("certificates", "control-plane", "kubernetes", "monitoring", "salt", "s
 DATA, ALERTMANAGER_DATA = "/var/lib/prometheus/metrics2", "/var/lib/prometheus/alertmanager"
 
 
-def desired(datacenter: Datacenter, server: str, clusters: Sequence[Cluster] = ()) -> dict[str, Any] | None:
-    """Return what the SLS of a server lay out; None where it is no Prometheus server."""
+def desired(
+    datacenter: Datacenter, server: str, clusters: Sequence[Cluster] = (), senders: Sequence[str] = ()
+) -> dict[str, Any] | None:
+    """Return what the SLS of a server lay out; None where it is no Prometheus server.
+
+    clusters: those that it asks. senders: the datacenters that a central one hears of.
+    """
     wanted, central = datacenter.monitoring.prometheus, datacenter.monitoring.central
     if wanted and server in wanted.servers:
         return _of_the_datacenter(datacenter, wanted, server, clusters)
     if central and server in central.servers:
-        return _central(datacenter, central)
+        return _central(datacenter, central, senders)
     return None
 
 
@@ -43,6 +48,7 @@ def _of_the_datacenter(
         "data": DATA,
         "alertmanager_data": ALERTMANAGER_DATA,
         "rules": list(RULES),
+        "senders": None,
         "discovery": discovery(datacenter, clusters),
         "configuration": _yaml(model.configuration(datacenter, server, clusters)),
         "alertmanager": _yaml(model.alertmanager(wanted.alertmanager)),
@@ -56,7 +62,7 @@ def _of_the_datacenter(
     }
 
 
-def _central(datacenter: Datacenter, central: Central) -> dict[str, Any]:
+def _central(datacenter: Datacenter, central: Central, senders: Sequence[str]) -> dict[str, Any]:
     """It has no Alertmanager and nobody to ask: the datacenter's own Prometheus servers have."""
     wanted = model.of(datacenter)
     return {
@@ -65,6 +71,7 @@ def _central(datacenter: Datacenter, central: Central) -> dict[str, Any]:
         "data": DATA,
         "alertmanager_data": None,
         "rules": ["central"],
+        "senders": _yaml(model.senders(senders)),
         "discovery": None,
         "configuration": _yaml(model.central(datacenter)),
         "alertmanager": None,

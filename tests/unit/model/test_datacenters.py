@@ -318,6 +318,22 @@ def test_the_place_of_a_server_follows_from_its_id_and_survives_the_pillar(load)
     assert found.place("web-1") is None
 
 
+def test_a_central_prometheus_misses_those_whose_files_say_that_they_send(load):
+    central = {"servers": {"dc1-c-1": "10.11.0.4"}}
+    sends = {**PROMETHEUS, "remote_write": "https://10.11.0.4:9090/api/v1/write"}
+    own = {"monitoring.prometheus": sends, "monitoring.central": central}
+    other = {**OTHER, "monitoring": {"prometheus": {**sends, "servers": {"dc2-m-1": "10.12.0.5"}}}}
+    place = load(other, **own).place("dc1-c-1")
+    assert place.senders == ("dc1", "dc2")
+    assert datacenters.Place.from_dict(place.to_dict()) == place
+    assert load(other, **own).place("dc1-mon-1").senders == ()
+    # One that has a mistake in its file sends on.
+    broken = {**other, "consul": {}}
+    assert load(broken, **own).place("dc1-c-1").senders == ("dc1", "dc2")
+    assert load({**broken, "monitoring": 7}, **own).place("dc1-c-1").senders == ("dc1",)
+    assert load(OTHER, **own).place("dc1-c-1").senders == ("dc1",)
+
+
 def test_only_servers_of_a_broken_datacenter_are_told(load):
     found = load(**{"consul.servers": {}})
     assert found.place("dc1-w-1") is None

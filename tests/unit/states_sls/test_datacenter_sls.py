@@ -108,6 +108,7 @@ def compiled(minion):
         central=None,
         services=None,
         clusters=(),
+        senders=(),
         consul=None,
         secrets=SECRETS,
         **exporter,
@@ -116,7 +117,7 @@ def compiled(minion):
         mapping = {"name": "dc1", **yaml.safe_load(SPEC), "monitoring": monitoring}
         mapping["consul"] |= {"services": services or {}, **(consul or {})}
         asked = tuple(Cluster(name, "prod", "10.11.0.100:8443") for name in clusters)
-        place = datacenters.Place(datacenters.from_dict(mapping), {}, asked)
+        place = datacenters.Place(datacenters.from_dict(mapping), {}, asked, tuple(senders))
         pillar = {"k8s_datacenter": assignment or place.to_dict(), "k8s_secrets": secrets}
         if cluster:
             spec, problems = specs.parse("dc1-prod", CLUSTER)
@@ -325,7 +326,11 @@ def test_secrets_of_prometheus_are_laid_out_before_what_names_them_and_shown_now
 def test_the_central_prometheus(compiled):
     others = {**PROMETHEUS, "servers": {"dc1-mon-2": "10.11.0.6"}}
     central = {"servers": {"dc1-mon-1": "10.11.0.5"}}
-    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=others, central=central)
+    wanted = {"prometheus": others, "central": central, "senders": ["dc1", "dc2"]}
+    states = compiled("k8s.prometheus", server="dc1-mon-1", **wanted)
+    told = yaml.safe_load(states["k8s-prometheus-senders"]["contents"])["groups"][0]["rules"]
+    assert [rule["labels"]["datacenter"] for rule in told] == ["dc1", "dc2"]
+    assert states["k8s-prometheus-senders"]["name"] in states["k8s-prometheus-reloaded"]["files"]
     assert "--web.enable-remote-write-receiver" in states["k8s-prometheus-unit"]["context"]["options"]
     assert {"k8s-prometheus-rules-central", "k8s-prometheus-web", "k8s-prometheus-reloaded"} <= set(states)
     others = ("k8s-targets", "k8s-alertmanager", "k8s-prometheus-alertmanager", "k8s-prometheus-password")
