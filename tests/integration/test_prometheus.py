@@ -44,6 +44,8 @@ FILES = Path(__file__).parents[2] / "states/k8s/files"
 SERVER, ADDRESS, OTHER = "dc1-s", "127.0.3.1", "dc1-c"
 # For this test only: of each kind of those who are asked, one.
 PASSWORDS = {kind: f"correct-horse-{kind}" for kind in ("node_exporter", "own", "central", "couchbase")}
+# What a server tells of itself, and what is not its to say.
+OURS = "k8s_ours 1\nforged:by:a_server 1\n"
 SENDERS = ("dc1", "dc2")
 SPEC = """
 servers: ["dc1-*"]
@@ -180,7 +182,7 @@ class Monitored:
         (folder.parent / "central/prometheus/prometheus.yml").write_text(text)
         (self.folder / "targets").mkdir()
         (self.folder / "textfiles").mkdir()
-        (self.folder / "textfiles" / "k8s.prom").write_text("k8s_ours 1\n")
+        (self.folder / "textfiles" / "k8s.prom").write_text(OURS)
 
     def start_all(self) -> None:
         desired = prometheus.desired(self.datacenter, SERVER)
@@ -337,6 +339,7 @@ def test_targets_are_found_through_consul_and_asked_with_the_password(monitored:
         expected = {"job": name, "instance": SERVER, "datacenter": "dc1", "__name__": "up"}
         assert found == expected
     assert monitored.query("k8s_ours")[0]["metric"]["instance"] == SERVER
+    assert monitored.query("forged:by:a_server") == []
 
 
 def test_who_may_register_a_service_leads_prometheus_to_nobody_else(monitored: Monitored) -> None:
@@ -386,6 +389,19 @@ def test_figures_arrive_at_the_central_one_with_where_they_are_from(monitored: M
         "environment": "infra",
         "replica": SERVER,
     }
+
+
+def test_what_dashboards_show_arrives_at_the_central_one_and_nothing_else(monitored: Monitored) -> None:
+    def names(of: str) -> set[str]:
+        return set(monitored.ask(of, "/api/v1/label/__name__/values")["data"])
+
+    sent = re.compile("|".join(name.replace("*", ".*") for name in datacenter.SENT_ON))
+    # Of its own it has what its rules make.
+    own = {"ALERTS", "ALERTS_FOR_STATE", "datacenter:prometheus_expected:bool"}
+    wanted = {name for name in names("prometheus") if sent.fullmatch(name)}
+    monitored.wait("it", lambda: wanted - own <= names("central"))
+    assert {name for name in names("central") - own if not sent.fullmatch(name)} == set()
+    assert len(names("prometheus")) > 3 * len(wanted)
 
 
 def test_a_datacenter_that_sends_nothing_is_missed(monitored: Monitored) -> None:
@@ -453,6 +469,18 @@ def test_an_alert_reaches_alertmanager_and_who_is_to_be_told(monitored: Monitore
         "environment": "infra",
     }
     assert told("/people") == []
+
+
+def test_a_server_that_says_too_much_is_not_listened_to(monitored: Monitored) -> None:
+    file = monitored.folder / "textfiles/k8s.prom"
+    most, _ = datacenter.USUAL_LIMIT
+    file.write_text(OURS + "".join(f'k8s_flood{{n="{number}"}} 1\n' for number in range(most)))
+    monitored.wait("it to count as down", lambda: monitored.query('up{job="node"} == 0'))
+    assert monitored.query("k8s_flood") == []
+    targets = monitored.ask("prometheus", "/api/v1/targets")["data"]["activeTargets"]
+    assert [one["lastError"] for one in targets if one["lastError"]] == ["sample limit exceeded"]
+    file.write_text(OURS)
+    monitored.wait("it to be up again", lambda: monitored.query('up{job="node"} == 1'))
 
 
 def test_an_exporter_that_dies_is_an_alert(monitored: Monitored) -> None:

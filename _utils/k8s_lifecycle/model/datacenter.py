@@ -27,6 +27,33 @@ CERTIFICATE_FILES = (
     "/etc/k8s-metrics-proxy/*.pem",
     "/etc/prometheus/k8s/clusters/*.crt",
 )
+# Of Prometheus, by the names that rules and people know.
+JOBS = (
+    "alertmanager", "apiserver", "cadvisor", "central", "coredns", "couchbase", "etcd",
+    "kube-controller-manager", "kube-scheduler", "kubelet", "mysqld", "node", "prometheus", "redis",
+)  # fmt: skip
+# How many samples a target may show, and how large its answer may be: several times what was ever seen.
+USUAL_LIMIT = (20_000, "32MB")
+LARGER_LIMITS = {
+    "apiserver": (200_000, "256MB"),
+    "cadvisor": (200_000, "128MB"),
+    "couchbase": (100_000, "64MB"),
+    "kubelet": (50_000, "64MB"),
+}
+# What dashboards show of all datacenters at once, and that each is there. What else one wants to know of a
+# server is asked where it is: sent on, it would be many times as much.
+SENT_ON = (
+    "ALERTS", "up", "*:*", "k8s_*",
+    "node_boot_time_seconds", "node_cpu_seconds_total", "node_disk_io_time_seconds_total",
+    "node_disk_read_bytes_total", "node_disk_written_bytes_total", "node_load1", "node_load15",
+    "node_memory_MemAvailable_bytes", "node_memory_MemTotal_bytes", "node_memory_SwapFree_bytes",
+    "node_memory_SwapTotal_bytes", "node_netstat_Tcp_RetransSegs", "node_network_receive_bytes_total",
+    "node_network_receive_drop_total", "node_network_receive_errs_total", "node_network_transmit_bytes_total",
+    "node_network_transmit_drop_total", "node_network_transmit_errs_total", "node_os_info",
+    "node_pressure_cpu_waiting_seconds_total", "node_pressure_io_waiting_seconds_total",
+    "node_pressure_memory_waiting_seconds_total", "node_timex_maxerror_seconds", "node_timex_offset_seconds",
+    "node_uname_info", "prometheus_sd_file_mtime_seconds",
+)  # fmt: skip
 
 
 @settings
@@ -82,6 +109,29 @@ class Alertmanager:
     )
 
 
+def _limits(which: int) -> str:
+    larger = ", ".join(f"{job} {limit[which]}" for job, limit in LARGER_LIMITS.items())
+    return f"{USUAL_LIMIT[which]}; {larger}"
+
+
+@settings
+class Limit:
+    """How much each target of a job of Prometheus may say. One that says more counts as down."""
+
+    samples: int | None = setting(
+        kinds.whole(1, 10_000_000),
+        "How many samples, without those that are not kept anyway.",
+        default=None,
+        derived=_limits(0),
+    )
+    size: str | None = setting(
+        kinds.SIZE,
+        "How large its answer may be.",
+        default=None,
+        derived=_limits(1),
+    )
+
+
 @settings
 class Prometheus:
     """The datacenter's Prometheus servers, each with an Alertmanager beside it."""
@@ -128,9 +178,26 @@ class Prometheus:
     )
     remote_write: str | None = setting(
         kinds.url("https", example="https://central.example:9090/api/v1/write"),
-        "The URL of the central Prometheus that all figures are sent on to, as the user DATACENTER.",
+        "The URL of the central Prometheus that figures are sent on to, as the user DATACENTER.",
         default=None,
         derived="they stay here",
+    )
+    remote_write_metrics: tuple[str, ...] = setting(
+        ListOf(kinds.METRIC_GLOB, minimum=1),
+        "The metrics that are sent on: names, in which `*` stands for anything. `['*']`: all.",
+        default=SENT_ON,
+        derived="what dashboards show, and what rules record",
+    )
+    limits: Mapping[str, Limit] = setting(
+        MapOf(kinds.JOB, Section(Limit, label="a limit")),
+        f"How much a target may say, by the name of its job: {', '.join(JOBS)}.",
+        default={},
+    )
+    apiserver_histograms: bool = setting(
+        kinds.FLAG,
+        "`true`: the histograms of API servers are kept, which are most of what they show. No rule or "
+        "dashboard here uses them.",
+        default=False,
     )
     alertmanager: Alertmanager = setting(Section(Alertmanager), "Who is told of alerts.")
 

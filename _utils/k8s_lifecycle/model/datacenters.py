@@ -13,7 +13,7 @@ from k8s_lifecycle.model import documents
 from k8s_lifecycle.model.claims import Claim, conflicts, overlap
 from k8s_lifecycle.model.cluster_metrics import Cluster
 from k8s_lifecycle.model.consul import COUCHBASE, COUCHBASE_METRICS, EXPORTERS, OWN_SERVICES
-from k8s_lifecycle.model.datacenter import Central, Datacenter, Prometheus
+from k8s_lifecycle.model.datacenter import JOBS, Central, Datacenter, Prometheus
 from k8s_lifecycle.model.prometheus import GOSSIP_PORT
 from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, shown
 from k8s_lifecycle.model.settings import Spec
@@ -186,6 +186,8 @@ def _prometheus(found: Datacenter, wanted: Prometheus) -> Iterator[Problem]:
         yield Problem(f"{path}.basic_auth", wrong, "write tls: true beside it")
     if not (wanted.alertmanager.webhook or wanted.alertmanager.email):
         yield Problem(f"{path}.alertmanager", "nobody would be told of alerts", "write webhook or email")
+    for job in sorted({*wanted.limits} - {*JOBS}):
+        yield Problem(f"{path}.limits.{job}", "there is no such job", f"write one of {', '.join(JOBS)}")
     used = {"node_exporter": found.monitoring.node_exporter.port, "Alertmanager's gossip": GOSSIP_PORT}
     for key, port in (("port", wanted.port), ("alertmanager.port", wanted.alertmanager.port)):
         for user in [name for name, other in used.items() if other == port]:

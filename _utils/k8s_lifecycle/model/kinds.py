@@ -235,6 +235,7 @@ IMAGE = text(
 )
 IMAGE_PREFIX = text("an image repository", _REFERENCE, "registry.example:5000/kubernetes (no scheme, no tag)")
 INTERFACE = text("an interface name", r"[^\s/:]{1,15}", "eth0")
+JOB = text("a job of Prometheus", r"[a-z-]{1,63}", "apiserver")
 KEY_SOURCE = url("http", "https", "salt", example="salt://k8s/files/apt.asc")
 LABEL_KEY = text("a label key", rf"({DNS_NAME}/)?{_QUALIFIED}", "example.com/disk")
 LABEL_VALUE = text("a label value", rf"({_QUALIFIED})?", "ssd (at most 63 letters, digits, '-', '_' and '.')")
@@ -243,6 +244,9 @@ MAINTENANCE_WINDOW = text(
     "a maintenance window",
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d",
     "Sun 02:00-04:00 (a day, and times in UTC)",
+)
+METRIC_GLOB = text(
+    "a metric glob", r"[A-Za-z_:*][A-Za-z0-9_:*]{0,127}", 'node_load1 or "redis_*" (`*` stands for anything)'
 )
 MINION = text(
     "a minion id",

@@ -7,10 +7,10 @@ https://prometheus.io/docs/alerting/latest/configuration/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from k8s_lifecycle.model import cluster_metrics, consul
+from k8s_lifecycle.model import cluster_metrics, consul, scraping
 from k8s_lifecycle.model.cluster_metrics import Cluster
 from k8s_lifecycle.model.datacenter import Alertmanager, Datacenter, Prometheus
 
@@ -38,11 +38,8 @@ _FOLLOWS = (
 
 def configuration(datacenter: Datacenter, server: str, clusters: Sequence[Cluster] = ()) -> dict[str, Any]:
     """Return the configuration of Prometheus on a server, which also asks these clusters."""
-    wanted, exporter = of(datacenter), datacenter.monitoring.node_exporter
-    own = _own(wanted)
-    sent_on = (
-        {"remote_write": [_remote_write(wanted.remote_write, datacenter.name)]} if wanted.remote_write else {}
-    )
+    wanted = of(datacenter)
+    sent_on = {"remote_write": [_remote_write(datacenter, wanted)]} if wanted.remote_write else {}
     return {
         "global": {
             "scrape_interval": f"{wanted.interval}s",
@@ -56,23 +53,7 @@ def configuration(datacenter: Datacenter, server: str, clusters: Sequence[Cluste
         },
         "rule_files": [f"{RULES}/*.yml"],
         "alerting": _alerting(wanted),
-        "scrape_configs": [
-            _job("node", _asked_with(exporter.tls, exporter.basic_auth, NODE_EXPORTER_PASSWORD)),
-            _job("prometheus", own),
-            _job("alertmanager", own),
-            *(_job(kind, {}) for kind in consul.EXPORTERS),
-            *(
-                [_job(consul.COUCHBASE, _behind(AUTHORITY, COUCHBASE_PASSWORD))]
-                if consul.has_couchbase(datacenter)
-                else []
-            ),
-            *([_job("central", _to_central(datacenter.name))] if datacenter.monitoring.central else []),
-            *(
-                job
-                for cluster in clusters
-                for job in cluster_metrics.jobs(cluster, TARGETS, wanted.proxy_port)
-            ),
-        ],
+        "scrape_configs": [_guarded(job, datacenter) for job in _jobs(datacenter, wanted, clusters)],
         **sent_on,
     }
 
@@ -165,6 +146,34 @@ def _at(servers: Iterable[str], port: int) -> dict[str, Any]:
     return {"servers": list(servers), "port": port}
 
 
+def _jobs(
+    datacenter: Datacenter, wanted: Prometheus, clusters: Sequence[Cluster]
+) -> Iterator[dict[str, Any]]:
+    exporter, own = datacenter.monitoring.node_exporter, _own(wanted)
+    yield _job("node", _asked_with(exporter.tls, exporter.basic_auth, NODE_EXPORTER_PASSWORD))
+    yield _job("prometheus", own)
+    yield _job("alertmanager", own)
+    yield from (_job(kind, {}) for kind in consul.EXPORTERS)
+    if consul.has_couchbase(datacenter):
+        yield _job(consul.COUCHBASE, _behind(AUTHORITY, COUCHBASE_PASSWORD))
+    if datacenter.monitoring.central:
+        yield _job("central", _to_central(datacenter.name))
+    for cluster in clusters:
+        yield from cluster_metrics.jobs(cluster, TARGETS, wanted.proxy_port)
+
+
+def _guarded(job: Mapping[str, Any], datacenter: Datacenter) -> dict[str, Any]:
+    """Return a job with how much its targets may say, and of what."""
+    wanted, name = of(datacenter), job["job_name"].rpartition("/")[2]
+    servers = datacenter.consul.servers if datacenter.consul else {}
+    kept = scraping.relabelled(name, servers, histograms=wanted.apiserver_histograms)
+    return {
+        **job,
+        **scraping.limits(name, wanted.limits.get(name)),
+        "metric_relabel_configs": list(kept),
+    }
+
+
 def _job(name: str, asked_with: Mapping[str, Any]) -> dict[str, Any]:
     """Return whom to ask: those of a file that k8s_targets.py makes."""
     return {
@@ -176,9 +185,16 @@ def _job(name: str, asked_with: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _remote_write(url: str, datacenter: str) -> dict[str, Any]:
-    told = {name: how for name, how in _to_central(datacenter).items() if name != "scheme"}
-    return {"name": "central", "url": url, **told, "follow_redirects": False}
+def _remote_write(datacenter: Datacenter, wanted: Prometheus) -> dict[str, Any]:
+    told = {name: how for name, how in _to_central(datacenter.name).items() if name != "scheme"}
+    names = "|".join(name.replace("*", ".*") for name in wanted.remote_write_metrics)
+    return {
+        "name": "central",
+        "url": wanted.remote_write,
+        **told,
+        "follow_redirects": False,
+        "write_relabel_configs": [{"action": "keep", "source_labels": ["__name__"], "regex": names}],
+    }
 
 
 def _to_central(datacenter: str) -> dict[str, Any]:

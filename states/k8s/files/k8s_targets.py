@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT = 10.0
+# Of an answer: that of five thousand instances of a service is half as much.
+LARGEST = 16 << 20
 # Of the node's own registration, which follows from the minion id.
 PLACE = ("environment", "cluster", "role", "pool")
 # A node that stands for a cluster is no server.
@@ -124,7 +126,10 @@ def _cluster(asked: Mapping[str, Any], cluster: Mapping[str, str]) -> None:
 def _answer(url: str, context: ssl.SSLContext | None = None) -> Any:
     handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     with urllib.request.build_opener(*handlers).open(url, timeout=TIMEOUT) as answer:
-        return json.load(answer)
+        content = answer.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise OSError(f"it says more than {LARGEST >> 20} MiB")
+    return json.loads(content)
 
 
 def _write(goal: Path, found: list[Target]) -> None:

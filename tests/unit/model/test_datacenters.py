@@ -318,6 +318,13 @@ def test_the_place_of_a_server_follows_from_its_id_and_survives_the_pillar(load)
     assert found.place("web-1") is None
 
 
+def test_a_limit_of_a_job_that_there_is_not_is_told(load):
+    own = {"monitoring.prometheus": {**PROMETHEUS, "limits": {"api-server": {"samples": 1}}}}
+    (problem,) = load(**own).problems
+    assert problem.path == "dc1.yaml: monitoring.prometheus.limits.api-server"
+    assert "apiserver" in problem.remedy
+
+
 def test_a_central_prometheus_misses_those_whose_files_say_that_they_send(load):
     central = {"servers": {"dc1-c-1": "10.11.0.4"}}
     sends = {**PROMETHEUS, "remote_write": "https://10.11.0.4:9090/api/v1/write"}

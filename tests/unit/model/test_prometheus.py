@@ -3,10 +3,12 @@
 import json
 import re
 
+import dashboards
 import promql
 import pytest
 
 from k8s_lifecycle.model import cluster_metrics, consul, datacenters, prometheus
+from k8s_lifecycle.model.datacenter import JOBS, LARGER_LIMITS, SENT_ON, USUAL_LIMIT
 from k8s_lifecycle.server import monitoring
 from k8s_lifecycle.server import prometheus as server_side
 
@@ -274,6 +276,105 @@ def test_figures_are_sent_on_as_the_user_of_the_datacenter():
     assert sent["tls_config"] == {"ca_file": prometheus.CENTRAL_AUTHORITY}
     assert sent["follow_redirects"] is False
     assert "remote_write" not in prometheus.configuration(datacenter(), "dc1-mon-1")
+
+
+def kept(rules, **labels):
+    """The labels of a sample after a job's rules; None where it is dropped."""
+    for rule in rules:
+        value = ";".join(labels.get(name, "") for name in rule.get("source_labels", ()))
+        found = re.fullmatch(rule["regex"], value)
+        match rule.get("action", "replace"):
+            case "keep" if not found:
+                return None
+            case "drop" if found:
+                return None
+            case "replace" if found:
+                labels[rule["target_label"]] = found.expand(rule["replacement"])
+            case "labeldrop":
+                labels = {
+                    name: text for name, text in labels.items() if not re.fullmatch(rule["regex"], name)
+                }
+    return labels
+
+
+def asked_of_all():
+    """Each job, by the name that rules know it by, where there is everything."""
+    found = with_couchbase()
+    central = datacenters.from_dict({**found.to_dict(), "monitoring": with_central().to_dict()["monitoring"]})
+    told = prometheus.configuration(central, "dc1-mon-1", [CLUSTER])
+    return {name.rpartition("/")[2]: job for name, job in jobs(told).items()}
+
+
+def test_no_target_can_fill_prometheus_up():
+    asked = asked_of_all()
+    assert sorted(asked) == sorted(JOBS)
+    for name, job in asked.items():
+        assert job["sample_limit"] == LARGER_LIMITS.get(name, USUAL_LIMIT)[0]
+        assert job["body_size_limit"] == LARGER_LIMITS.get(name, USUAL_LIMIT)[1]
+        assert {name for name in job if name.endswith("_limit")} == {
+            "sample_limit",
+            "body_size_limit",
+            "target_limit",
+            "label_limit",
+            "label_name_length_limit",
+            "label_value_length_limit",
+        }
+    limits = {"node": {"samples": 7}, "etcd": {"size": "1MB"}}
+    told = prometheus.configuration(datacenter(limits=limits), "dc1-mon-1", [CLUSTER])
+    assert jobs(told)["node"]["sample_limit"] == 7
+    assert jobs(told)["node"]["body_size_limit"] == USUAL_LIMIT[1]
+    etcd = jobs(told)["prod/etcd"]
+    assert (etcd["sample_limit"], etcd["body_size_limit"]) == (USUAL_LIMIT[0], "1MB")
+
+
+def test_no_target_speaks_for_others():
+    for name, job in asked_of_all().items():
+        rules = job["metric_relabel_configs"]
+        for forged in ("ALERTS", "ALERTS_FOR_STATE", "up", "instance:consul_member_failed:max"):
+            assert kept(rules, __name__=forged, instance="dc1-s-1") is None, name
+        ours = {"__name__": "k8s_kubelet_healthy", "instance": "dc1-w-1"}
+        assert kept(rules, **ours) == (ours if name == "node" else None), name
+    rules = asked_of_all()["node"]["metric_relabel_configs"]
+    told = {"__name__": "k8s_consul_member_failed", "member": "dc1-w-1"}
+    assert kept(rules, **told, instance="dc1-s-1") == {**told, "instance": "dc1-s-1"}
+    assert kept(rules, **told, instance="dc1-s-10") is None
+    assert kept(rules, **told, instance="dc1-w-2") is None
+
+
+def test_nothing_that_rules_or_dashboards_use_is_dropped():
+    of = {"apiserver": "apiserver_", "coredns": "coredns_", "etcd": "etcd_", "node": ("node_", "k8s_")}
+    for name, beginning in of.items():
+        rules = asked_of_all()[name]["metric_relabel_configs"]
+        used = {one for one in promql.used() | dashboards.used() if one.startswith(beginning)}
+        assert used
+        assert all(kept(rules, __name__=one, instance="dc1-s-1") for one in used)
+
+
+def test_histograms_of_api_servers_are_kept_where_the_file_says_so():
+    bucket = {"__name__": "apiserver_request_duration_seconds_bucket", "le": "1"}
+    for wanted in (False, True):
+        told = prometheus.configuration(datacenter(apiserver_histograms=wanted), "dc1-mon-1", [CLUSTER])
+        rules = jobs(told)["prod/apiserver"]["metric_relabel_configs"]
+        assert (kept(rules, **bucket) is not None) == wanted
+        assert kept(rules, __name__="apiserver_request_duration_seconds_sum")
+        assert kept(jobs(told)["prod/etcd"]["metric_relabel_configs"], **bucket)
+
+
+def test_what_dashboards_show_is_sent_on_and_nothing_else_by_default():
+    def sent(**how):
+        found = datacenter(remote_write="https://10.11.0.4:9090/api/v1/write", **how)
+        (central,) = prometheus.configuration(found, "dc1-mon-1")["remote_write"]
+        return lambda name: kept(central["write_relabel_configs"], __name__=name) is not None
+
+    recorded = {rule["record"] for rule in promql.rules() if "record" in rule}
+    assert all(map(sent(), dashboards.used() | recorded))
+    patterns = {name for name in SENT_ON if "*" in name}
+    assert {*SENT_ON} - patterns == {
+        name for name in dashboards.used() if ":" not in name and not name.startswith("k8s_")
+    }
+    assert not any(map(sent(), ("node_load5", "go_goroutines", "apiserver_request_total", "xk8s_a")))
+    assert sent(remote_write_metrics=["*"])("go_goroutines")
+    assert not sent(remote_write_metrics=["go_*"])("up")
 
 
 def test_the_central_one_takes_figures_asks_nobody_and_has_its_own_rules():

@@ -1,11 +1,13 @@
 """Rules and runbooks belong together: each alert has its own, with the parts that one looks for."""
 
+import re
 from pathlib import Path
 
 import promql
 import pytest
 
 from k8s_lifecycle.model import prometheus as model
+from k8s_lifecycle.model.datacenter import JOBS
 from k8s_lifecycle.server import prometheus
 
 CHECKOUT = Path(__file__).parents[3]
@@ -37,6 +39,14 @@ def test_names_are_unique_and_no_runbook_is_left_over():
     names = [rule.get("alert") or rule["record"] for rule in RULES]
     assert len(set(names)) == len(names)
     assert {path.stem for path in RUNBOOKS.glob("*.md")} == {alert["alert"] for alert in ALERTS}
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_target_that_says_too_much_or_nothing_is_told(job):
+    """To Prometheus both are the same: it is down. Of those that rules narrow first, their own tests tell."""
+    asked = re.compile(r"(?:up|instance_job:kubernetes_up:node)\{job=~?\"([^\"]+)\"\} == 0")
+    told = [jobs for alert in ALERTS for jobs in asked.findall(alert["expr"])]
+    assert any(re.fullmatch(jobs, job) for jobs in told)
 
 
 def test_metrics_are_found_in_expressions():

@@ -399,14 +399,17 @@ def test_missing_secrets_of_prometheus_are_named(compiled):
         "k8s_secrets.prometheus.password: it is not a password" in states["k8s-prometheus-pillar"]["comment"]
     )
     assert "short" not in states["k8s-prometheus-pillar"]["comment"]
-    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=behind, secrets={})
+    asked = {"tls": True, "basic_auth": True, "central": {"servers": {"dc1-c-1": "10.11.0.4"}}}
+    states = compiled("k8s.prometheus", server="dc1-mon-1", prometheus=behind, secrets={}, **asked)
     missing = states["k8s-prometheus-pillar"]["comment"].splitlines()
     assert [line.split(":")[0].rpartition(".")[2] for line in missing] == [
         "certificate",
         "key",
         "users",
         "authority",
+        "node_exporter",
         "password",
+        "central",
     ]
 
 
