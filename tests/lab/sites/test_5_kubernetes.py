@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import dashboards
 import promql
 from asking import CLUSTER, ENOUGH, NODE, PROMETHEUS, prometheus, query
 from lab_session import Lab, wait_until
@@ -13,6 +14,11 @@ MONITOR = PROMETHEUS["dc2"]
 OF_THE_CLUSTER = {
     "apiserver", "cadvisor", "coredns", "etcd", "kube-controller-manager", "kube-scheduler", "kubelet",
 }  # fmt: skip
+NOT_HERE = {
+    "k8s_consul_member_failed": "no member of Consul was ever missed by now",
+    "instance_mountpoint:node_filesystem_avail:ratio": "servers of the lab have no disk of their own",
+    "datacenter:prometheus_expected:bool": "only the central Prometheus has it",
+}
 API, KUBELET, PROXY = (f"https://10.12.0.11:{port}" for port in (6443, 10250, 10280))
 OWN = "/etc/prometheus/k8s/clusters"
 # What somebody on a server would see: a status, or why there is none.
@@ -72,6 +78,28 @@ def test_all_that_the_rules_use_of_a_cluster_is_there_and_they_are_well(
     rules = [rule for group in prometheus(sites, "dc2", "rules")["groups"] for rule in group["rules"]]
     assert [rule for rule in rules if rule["health"] == "err"] == []
     assert "ControlPlaneComponentDown" in {rule["name"] for rule in rules}
+
+
+def test_all_that_rules_and_dashboards_use_is_measured_somewhere(sites: Lab, services: None) -> None:
+    """An alert on a metric that nobody makes would be silent, a panel empty."""
+    used = promql.used() | dashboards.used()
+    assert NOT_HERE.keys() <= used
+    wanted = used - NOT_HERE.keys()
+
+    def missing() -> set[str]:
+        there = (set(prometheus(sites, one, "label/__name__/values")) for one in PROMETHEUS)
+        return wanted.difference(*there)
+
+    wait_until(f"all of {', '.join(sorted(wanted))}", lambda: not missing(), ENOUGH, every=3)
+
+
+def test_most_of_what_an_api_server_shows_is_not_kept(sites: Lab, first: dict[str, Any]) -> None:
+    shown, taken = (
+        float(query(sites, "dc2", f'{name}{{job="apiserver"}}')[0]["value"][1])
+        for name in ("scrape_samples_scraped", "scrape_samples_post_metric_relabeling")
+    )
+    print(f"of {shown:.0f} samples of an API server {taken:.0f} are kept")
+    assert taken < shown / 3
 
 
 def test_prometheus_may_read_metrics_and_nothing_else(sites: Lab, first: dict[str, Any]) -> None:
