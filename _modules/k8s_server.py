@@ -170,8 +170,8 @@ def inventory(spec: Mapping[str, Any] | None = None) -> dict[str, Any]:
     return {"code": code.LOADED, "id": __opts__["id"], "clock": time.time(), "grains": grains, **found}
 
 
-def consul() -> dict[str, str]:
-    """Return what the Consul agent on this server says of its health. Changes nothing.
+def consul() -> dict[str, Any]:
+    """Return what the Consul agent on this server says of it. Changes nothing.
 
     Returns a mapping:
 
@@ -181,6 +181,9 @@ def consul() -> dict[str, str]:
         checks that it keeps: ``passing``, ``warning`` or ``critical``.
     detail
         What explains it, such as the names of those checks; otherwise empty.
+    services
+        The ids of the services that the catalogue has of this server, a list. None where it could not be
+        asked.
 
     Raises RuntimeError if ``systemctl`` fails.
 
@@ -190,7 +193,7 @@ def consul() -> dict[str, str]:
 
         salt web-7 k8s_server.consul
     """
-    return consul_agent.health()
+    return consul_agent.health(__opts__["id"])
 
 
 def bare() -> bool:

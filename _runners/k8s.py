@@ -35,6 +35,7 @@ from k8s_lifecycle.action.verify import verify_cluster
 from k8s_lifecycle.decision.certificate_report import report as certificate_report
 from k8s_lifecycle.decision.inventory import ROLES, Choice, Inventory
 from k8s_lifecycle.decision.inventory_drift import HOUR, Limits
+from k8s_lifecycle.decision.inventory_files import Files
 from k8s_lifecycle.decision.status import status as status_of
 from k8s_lifecycle.model import datacenters as all_datacenters
 from k8s_lifecycle.model import spec as specs
@@ -546,16 +547,19 @@ def inventory(
     hours: float = 48,
 ) -> dict[str, Any]:
     """
-    Show every server that the master has a key of or a spec names, and where it is not what it should be.
+    Show every server that the master has a key of or a file names, and where it is not what it should be.
 
     Cluster members or not, with place, hardware, versions, state of the node, soonest end of a certificate,
     monitoring agent, Consul, last highstate, and drift; what is critical first, then what expires first. It
     asks all servers at once, and the API through the control planes. A server that does not answer is
-    silent: what the master remembers of it is shown, and when it was last seen. Clusters that others run are
-    listed from the files in ``external/`` beside the specs. Nothing is changed.
+    silent: what the master remembers of it is shown, and when it was last seen. Which agents a server is to
+    have is in the file of its datacenter, as ``ext_pillar: k8s_datacenters`` reads it. Clusters that others
+    run are listed from the files in ``external/`` beside the specs. Nothing is changed.
 
     cluster, datacenter, environment
         Narrow to a cluster, or to the servers of a datacenter or an environment; all of them if left out.
+        Of a server in no cluster the datacenter is that whose file names it; where there is none, and for
+        the environment, its grain counts.
     role
         Narrow to ``control-plane``, ``worker``, ``spare``, or ``none``: servers that no spec names.
     days
@@ -729,8 +733,8 @@ def _certificates(cluster: str, days: float) -> dict[str, Any]:
 def _inventory(choice: Choice, days: float, hours: float) -> tuple[Inventory, list[str]]:
     """Return the inventory, and the mistakes in the files that it starts from."""
     catalogue = _catalogue()
-    externals = site.externals(catalogue)
-    if choice.cluster not in (None, *catalogue.specs, *catalogue.broken, *externals.clusters):
+    files = Files(catalogue, site.externals(catalogue), site.datacenters(__opts__))
+    if choice.cluster not in (None, *files.specs, *files.external.clusters):
         catalogue.spec(str(choice.cluster))  # says what is wrong with the name
     if choice.role not in (None, *ROLES):
         remedy = f"write one of {', '.join(ROLES)}"
@@ -738,11 +742,11 @@ def _inventory(choice: Choice, days: float, hours: float) -> tuple[Inventory, li
     keys, remembered = master_cache.keys(__opts__), functools.partial(master_cache.remembered, __opts__)
     limits = Limits(_positive("days", days) * DAY, _positive("hours", hours) * HOUR)
     with SaltFleet(__opts__) as fleet:
-        survey = Survey(catalogue, externals, keys, remembered, choice, limits)
+        survey = Survey(files, keys, remembered, choice, limits)
         found: Inventory = Scheduler(fleet).run(take(survey))
     if not (found.rows or found.clusters):
         raise Failure("k8s", "choosing servers", "none matches", "look at `salt-run k8s.inventory`")
-    return found, [str(problem) for problem in (*catalogue.problems, *externals.problems)]
+    return found, [str(problem) for problem in files.problems]
 
 
 def _run(cluster: str, name: str, show: bool = False, servers: Collection[str] = ()) -> Run:

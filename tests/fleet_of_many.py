@@ -4,8 +4,10 @@ import random
 
 from k8s_lifecycle.decision.inventory import Answers, Choice, Master, inventory
 from k8s_lifecycle.decision.inventory_drift import Limits
+from k8s_lifecycle.decision.inventory_files import Files
 from k8s_lifecycle.model import spec as specs
-from k8s_lifecycle.model.external import External, Externals
+from k8s_lifecycle.model.datacenters import Datacenters
+from k8s_lifecycle.model.external import Access, External, Externals
 from k8s_lifecycle.model.inventory import Description, Overview, Remembered
 
 NOW = 1_800_000_000.0
@@ -16,6 +18,17 @@ CLUSTERS = [
     for datacenter in ("dc1", "dc2")
     for environment in ("prod", "staging")
 ]
+
+GKE = External(
+    name="gke-shop",
+    datacenter="europe-west1",
+    environment="prod",
+    provider="GKE",
+    owner="shop team",
+    endpoint="https://203.0.113.7",
+    version="1.36.4",
+    access=Access(minion="web-1", kubeconfig="/etc/gke.conf"),
+)
 
 
 def spec_text(name, datacenter, environment):
@@ -31,6 +44,14 @@ def spec_text(name, datacenter, environment):
         "pools": {"general": {"servers": [f"{name}-w-*"]}},
         "network_addon": {"kind": "none"},
         "packages": {"containerd": {"version": "2.3.7-1"}},
+    }
+
+
+def datacenter_text(name):
+    """A datacenter as its file has it: with a monitoring agent and Consul on every server."""
+    return {
+        "servers": [f"{name}-*"],
+        "consul": {"package": {"version": "1.22.1-1"}, "servers": {f"{name}-prod-w-1": f"10.{name[-1]}.0.1"}},
     }
 
 
@@ -71,7 +92,7 @@ def said(number, spec, role, chance, now=NOW, **changes):
             {**kubelet, "begins": ends - 365 * DAY, "expires": ends},
             *([{**leaf, "begins": ends - 365 * DAY, "expires": ends}] if role == "control-plane" else []),
         ],
-        "consul": {"state": "passing", "detail": ""},
+        "consul": {"state": "passing", "detail": "", "services": ["kubernetes", "node-exporter"]},
         "highstate": {
             "began": now - HOUR,
             "ended": now - chance.uniform(0.1, 20) * HOUR,
@@ -125,15 +146,6 @@ def many(count=1000, seed=1):
     answers, nodes = healthy(own, count, chance)
     silent = {}
     _plant(answers, silent, nodes, chance)
-    gke = External(
-        name="gke-shop",
-        datacenter="europe-west1",
-        environment="prod",
-        provider="GKE",
-        owner="shop team",
-        endpoint="https://203.0.113.7",
-        version="1.36.4",
-    )
     keys = dict.fromkeys([*answers, *silent, "web-1"], "accepted")
     kept = {
         server: Remembered(
@@ -143,9 +155,12 @@ def many(count=1000, seed=1):
     }
     seen = Overview.read({"reachable": True, "version": "1.36.4-gke.1400", "nodes": [node("gke-a")]})
     return inventory(
-        specs.Catalogue(None, {spec.name: spec for spec in own}),
-        Externals({"gke-shop": gke}),
-        Answers(answers, silent, {"web-1": "it broke"}, {"gke-shop": seen}, NOW, NOW),
+        Files(
+            specs.Catalogue(None, {spec.name: spec for spec in own}),
+            Externals({GKE.name: GKE}),
+            Datacenters(None),
+        ),
+        Answers(answers, silent, {"web-1": "it broke"}, {GKE.name: seen}, NOW, NOW),
         Master(keys, kept, "ours"),
         limits=Limits(),
         choice=Choice(),

@@ -1,26 +1,23 @@
 """What an inventory of 300 servers costs: one call to each, all at once, whoever is silent."""
 
+from dataclasses import replace
+
 import pytest
+from fleet_of_many import GKE
 from simulator.fleet import SILENCE_SECONDS
 from simulator.scenario import Datacenter, Shape
 
 from k8s_lifecycle.action.inventory import Survey, take
 from k8s_lifecycle.action.scheduler import Scheduler
 from k8s_lifecycle.decision.inventory import Choice
-from k8s_lifecycle.model.external import Access, External, Externals
+from k8s_lifecycle.decision.inventory_files import Files
+from k8s_lifecycle.model.datacenters import Datacenters
+from k8s_lifecycle.model.external import Access, Externals
 from k8s_lifecycle.model.spec import Catalogue
 
 SERVERS = 300
 SILENT = ("w-7", "w-200", "cp-1")
-ELSEWHERE = External(
-    name="gke",
-    datacenter="europe-west1",
-    environment="prod",
-    provider="GKE",
-    owner="shop team",
-    endpoint="https://203.0.113.7",
-    access=Access(minion="nobody", kubeconfig="/etc/gke.conf"),
-)
+ELSEWHERE = replace(GKE, access=Access(minion="nobody", kubeconfig="/etc/gke.conf"))
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +33,11 @@ def taken(datacenter, *, external=None, **choice):
     """The inventory, the calls that it made, and the seconds that it took."""
     fleet, began = datacenter.fleet(), datacenter.world.now
     survey = Survey(
-        Catalogue(None, {datacenter.spec.name: datacenter.spec}),
-        Externals(external or {}),
+        Files(
+            Catalogue(None, {datacenter.spec.name: datacenter.spec}),
+            Externals(external or {}),
+            Datacenters(None),
+        ),
         dict.fromkeys(datacenter.world.servers, "accepted"),
         lambda servers: {},
         Choice(**choice),
@@ -63,7 +63,7 @@ def test_silent_servers_cost_one_patience_together(datacenter):
     for name in SILENT:
         world.servers[name].silent = True
     try:
-        found, calls, seconds = taken(datacenter, external={"gke": ELSEWHERE})
+        found, calls, seconds = taken(datacenter, external={GKE.name: ELSEWHERE})
     finally:
         for name in SILENT:
             world.servers[name].silent = False

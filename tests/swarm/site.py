@@ -77,10 +77,13 @@ def swarm(servers: int, seconds: float = SECONDS) -> Iterator[Swarm]:
 
 
 def _master(folder: Path, publish: int, answer: int) -> None:
-    clusters = folder / "clusters"
-    clusters.mkdir()
+    clusters, datacenters = folder / "clusters", folder / "datacenters"
+    for directory in (clusters, datacenters):
+        directory.mkdir()
     for name, *place in fleet_of_many.CLUSTERS:
         (clusters / f"{name}.yaml").write_text(yaml.safe_dump(fleet_of_many.spec_text(name, *place)))
+    for name in {datacenter for _, datacenter, _ in fleet_of_many.CLUSTERS}:
+        (datacenters / f"{name}.yaml").write_text(yaml.safe_dump(fleet_of_many.datacenter_text(name)))
     configuration = {
         "root_dir": str(folder),
         "user": "root",
@@ -90,7 +93,7 @@ def _master(folder: Path, publish: int, answer: int) -> None:
         "auto_accept": True,
         "module_dirs": [str(CHECKOUT)],
         "outputter_dirs": [str(CHECKOUT / "_output")],
-        "ext_pillar": [{"k8s_clusters": str(clusters)}],
+        "ext_pillar": [{"k8s_clusters": str(clusters)}, {"k8s_datacenters": str(datacenters)}],
         "enable_fqdns_grains": False,
         "timeout": 60,
     }

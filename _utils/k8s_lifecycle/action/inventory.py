@@ -15,10 +15,10 @@ from k8s_lifecycle.action.scheduler import Task
 from k8s_lifecycle.code import fingerprint
 from k8s_lifecycle.decision import inventory as decision
 from k8s_lifecycle.decision.inventory_drift import Limits
+from k8s_lifecycle.decision.inventory_files import Files
 from k8s_lifecycle.model import untrusted
-from k8s_lifecycle.model.external import Access, Externals
+from k8s_lifecycle.model.external import Access
 from k8s_lifecycle.model.inventory import Overview, Remembered
-from k8s_lifecycle.model.spec import Catalogue
 
 TIMEOUT = 30
 # kubectl may take its time twice, see cluster/foreign.py.
@@ -32,8 +32,7 @@ class Survey:
     remembered: returns what the master remembers of servers. clock: the time of day.
     """
 
-    catalogue: Catalogue
-    external: Externals
+    files: Files
     keys: Mapping[str, str]
     remembered: Callable[[Collection[str]], Mapping[str, Remembered]]
     choice: decision.Choice = field(default_factory=decision.Choice)
@@ -45,10 +44,11 @@ class Survey:
 def take(survey: Survey) -> Task:
     """Ask, and return the inventory. Nobody is synchronised and nothing is changed: differences are told."""
     asked = survey.clock().timestamp()
-    servers = decision.asked(survey.catalogue, survey.keys, survey.choice)
-    looks = {one.name: one.access for one in survey.choice.of(survey.external) if one.access}
-    specs = {name: spec.to_dict() for name, spec in survey.catalogue.specs.items()}
-    places = {server: decision.place_of(survey.catalogue, server) for server in servers}
+    files = survey.files
+    servers = decision.asked(files, survey.keys, survey.choice)
+    looks = {one.name: one.access for one in survey.choice.of(files.external) if one.access}
+    specs = {name: spec.to_dict() for name, spec in files.catalogue.specs.items()}
+    places = {server: files.place(server) for server in servers}
     calls = [_question(server, specs.get(place.cluster if place else "")) for server, place in places.items()]
     answers: list[Answer] = yield calls + [_look(access) for access in looks.values()]
     said, overviews = answers[: len(servers)], answers[len(servers) :]
@@ -60,11 +60,9 @@ def take(survey: Survey) -> Task:
         asked=asked,
         now=survey.clock().timestamp(),
     )
-    quiet = set(decision.servers(survey.catalogue, survey.keys)) - set(found.said)
+    quiet = set(files.servers(survey.keys)) - set(found.said)
     master = decision.Master(survey.keys, survey.remembered(quiet), survey.code)
-    return decision.inventory(
-        survey.catalogue, survey.external, found, master, limits=survey.limits, choice=survey.choice
-    )
+    return decision.inventory(files, found, master, limits=survey.limits, choice=survey.choice)
 
 
 def write(path: Path, page: str) -> None:

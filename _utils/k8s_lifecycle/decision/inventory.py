@@ -1,4 +1,4 @@
-"""Every server and cluster, and where they differ: decided from the specs and from what was said alone."""
+"""Every server and cluster, and where they differ: decided from the files and from what was said alone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 from k8s_lifecycle.decision.inventory_clusters import Cluster, own, theirs
 from k8s_lifecycle.decision.inventory_drift import CRITICAL, WARNING, Drift, Limits, Subject, drift
+from k8s_lifecycle.decision.inventory_files import Files
 from k8s_lifecycle.decision.inventory_rows import Row, row, stamp
 from k8s_lifecycle.model import untrusted
 from k8s_lifecycle.model.external import External, Externals
 from k8s_lifecycle.model.inventory import Description, Node, Overview, Remembered
-from k8s_lifecycle.model.spec import Assignment, Catalogue, Spec
+from k8s_lifecycle.model.spec import Assignment, Spec
 
 ROLES = ("control-plane", "worker", "spare", "none")
 NOTHING = Remembered(Description(), None)
@@ -89,8 +90,7 @@ class Inventory:
 class _Site:
     """What all rows are made from. overviews: of each of our clusters. nodes: by name, then by cluster."""
 
-    specs: Mapping[str, Spec]
-    usable: Mapping[str, Spec]
+    files: Files
     answers: Answers
     master: Master
     limits: Limits
@@ -100,92 +100,54 @@ class _Site:
     twins: Mapping[str, Mapping[str, tuple[str, ...]]]
 
 
-def inventory(
-    catalogue: Catalogue,
-    external: Externals,
-    answers: Answers,
-    master: Master,
-    *,
-    limits: Limits,
-    choice: Choice,
-) -> Inventory:
-    """Return the servers that the master knows or a spec names, and the clusters, as far as wanted."""
-    site = _site(catalogue, answers, master, limits)
-    places = {server: place_of(catalogue, server) for server in servers(catalogue, master.keys)}
-    rows = [_row(site, server, place) for server, place in places.items()]
-    rows += _strangers(site, {Spec.node_name(server) for server in places})
-    ours = [own(catalogue, name, overview) for name, overview in site.overviews.items()]
-    others = [theirs(one, answers.external.get(one.name)) for one in choice.of(external)]
+def inventory(files: Files, answers: Answers, master: Master, *, limits: Limits, choice: Choice) -> Inventory:
+    """Return the servers that the master knows or a file names, and the clusters, as far as wanted."""
+    site = _site(files, answers, master, limits)
+    servers = files.servers(master.keys)
+    rows = [_row(site, server) for server in servers]
+    rows += _strangers(site, {Spec.node_name(server) for server in servers})
+    ours = [own(files.catalogue, name, overview) for name, overview in site.overviews.items()]
+    others = [theirs(one, answers.external.get(one.name)) for one in choice.of(files.external)]
     return Inventory(
         tuple(sorted(filter(choice.takes, rows), key=_urgency)),
         (*filter(choice.takes, ours), *others),
     )
 
 
-def servers(catalogue: Catalogue, keys: Mapping[str, str]) -> list[str]:
-    """Return the ids of accepted keys, of what a spec names, and of keys that wait and have a place.
-
-    A key that nobody has accepted is anybody's: one that no spec allows is not worth a line.
-    """
-    named = {server for spec in _specs(catalogue).values() for server in _named(spec)}
-    known = {one for one, state in keys.items() if state == "accepted" or place_of(catalogue, one)}
-    return sorted(named | known)
-
-
-def asked(catalogue: Catalogue, keys: Mapping[str, str], choice: Choice) -> list[str]:
+def asked(files: Files, keys: Mapping[str, str], choice: Choice) -> list[str]:
     """Return whom to ask: who has a key and may be wanted, and all who tell of the clusters concerned.
 
-    Where a server without a place is, nobody but itself can say.
+    Where a server is that no file names, nobody but itself can say.
     """
     found = []
-    for server in servers(catalogue, keys):
-        place = place_of(catalogue, server)
+    for server in files.servers(keys):
+        place = files.place(server)
         role = place.role if place else "none"
         wanted = role == "control-plane" or choice.role in (None, role)
-        if keys.get(server) == "accepted" and wanted and _concerns(catalogue, choice, place):
+        if keys.get(server) == "accepted" and wanted and _concerns(files, choice, server, place):
             found.append(server)
     return found
 
 
-def _concerns(catalogue: Catalogue, choice: Choice, place: Assignment | None) -> bool:
+def _concerns(files: Files, choice: Choice, server: str, place: Assignment | None) -> bool:
     if place is None:
-        return choice.cluster is None
-    spec = _specs(catalogue)[place.cluster]
+        home = files.datacenters.home(server)
+        return choice.cluster is None and (not home or choice.datacenter in (None, home))
+    spec = files.specs[place.cluster]
     wanted = (choice.cluster, choice.datacenter, choice.environment)
     has = (place.cluster, spec.datacenter, spec.environment)
     return all(want in (None, found) for want, found in zip(wanted, has, strict=True))
 
 
-def place_of(catalogue: Catalogue, server: str) -> Assignment | None:
-    """Return the place of a server by its minion id, also where the spec of its cluster cannot be used."""
-    for name, spec in _specs(catalogue).items():
-        if role := spec.role_of(server):
-            return Assignment(name, role, spec.pool_of(server))
-    return None
-
-
-def _specs(catalogue: Catalogue) -> dict[str, Spec]:
-    return {**catalogue.specs, **catalogue.broken}
-
-
-def _named(spec: Spec) -> Iterator[str]:
-    """Yield the ids that a spec has in full, no globs."""
-    yield from spec.control_plane.servers
-    for patterns in (*(pool.servers for pool in spec.pools.values()), spec.spares):
-        yield from (one for one in patterns if "*" not in one and "?" not in one)
-
-
-def _site(catalogue: Catalogue, answers: Answers, master: Master, limits: Limits) -> _Site:
+def _site(files: Files, answers: Answers, master: Master, limits: Limits) -> _Site:
     descriptions = {server: Description.read(said) for server, said in answers.said.items()}
-    specs = _specs(catalogue)
-    overviews = {name: _overview(spec, descriptions) for name, spec in specs.items()}
+    overviews = {name: _overview(spec, descriptions) for name, spec in files.specs.items()}
     nodes: dict[str, dict[str, Node]] = {}
     for cluster, overview in overviews.items():
         for node in overview.nodes.values():
             nodes.setdefault(node.name, {})[cluster] = node
-    twins = _twins(descriptions)
-    usable = catalogue.specs
-    return _Site(specs, usable, answers, master, limits, descriptions, overviews, nodes, twins)
+    twins = _twins(files, descriptions)
+    return _Site(files, answers, master, limits, descriptions, overviews, nodes, twins)
 
 
 def _overview(spec: Spec, descriptions: Mapping[str, Description]) -> Overview:
@@ -199,14 +161,14 @@ def _overview(spec: Spec, descriptions: Mapping[str, Description]) -> Overview:
     return min(told, key=lambda overview: bool(overview.error), default=silence)
 
 
-def _twins(descriptions: Mapping[str, Description]) -> dict[str, dict[str, tuple[str, ...]]]:
+def _twins(files: Files, descriptions: Mapping[str, Description]) -> dict[str, dict[str, tuple[str, ...]]]:
     """Return for each server which others have its machine id, or in its datacenter its address."""
     alike: dict[tuple[str, str], list[str]] = {}
     for server, about in descriptions.items():
         if about.machine_id:
             alike.setdefault(("machine id", about.machine_id), []).append(server)
         if about.addresses:
-            mark = f"{about.addresses[0]} {about.grains.get('datacenter')}"
+            mark = f"{about.addresses[0]} {files.datacenters.home(server) or about.grains.get('datacenter')}"
             alike.setdefault(("address", mark), []).append(server)
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for (what, _), group in alike.items():
@@ -217,15 +179,18 @@ def _twins(descriptions: Mapping[str, Description]) -> dict[str, dict[str, tuple
     return found
 
 
-def _row(site: _Site, server: str, place: Assignment | None) -> Row:
-    cluster = place.cluster if place else ""
+def _row(site: _Site, server: str) -> Row:
+    place = site.files.place(server)
+    cluster, home = place.cluster if place else "", site.files.datacenters.home(server)
     remembered = site.master.remembered.get(server, NOTHING)
     answers, seen_by = site.answers, site.nodes.get(Spec.node_name(server), {})
     node_of = cluster if cluster in seen_by else next(iter(seen_by), "")
     subject = Subject(
         server=server,
         place=place,
-        spec=site.usable.get(cluster),
+        spec=site.files.catalogue.specs.get(cluster),
+        home=home,
+        datacenter=site.files.datacenters.usable.get(home),
         key=site.master.keys.get(server, "none"),
         answered=server in site.descriptions,
         silent=server in answers.silent,
@@ -241,7 +206,7 @@ def _row(site: _Site, server: str, place: Assignment | None) -> Row:
         limits=site.limits,
         twins=site.twins.get(server, {}),
     )
-    return row(subject, site.specs.get(cluster), drift(subject))
+    return row(subject, site.files.specs.get(cluster), drift(subject))
 
 
 def _strangers(site: _Site, known: set[str]) -> Iterator[Row]:
@@ -252,6 +217,8 @@ def _strangers(site: _Site, known: set[str]) -> Iterator[Row]:
                 server=name,
                 place=None,
                 spec=None,
+                home="",
+                datacenter=None,
                 key="none",
                 answered=False,
                 silent=False,
@@ -268,7 +235,7 @@ def _strangers(site: _Site, known: set[str]) -> Iterator[Row]:
             )
             what = f"{cluster} has this node, and the master knows no such server"
             remedy = "accept the key of its minion, or drain and delete the node"
-            yield row(subject, site.specs[cluster], (Drift("no server", CRITICAL, what, remedy),))
+            yield row(subject, site.files.specs[cluster], (Drift("no server", CRITICAL, what, remedy),))
 
 
 def _urgency(one: Row) -> tuple[Any, ...]:

@@ -16,6 +16,8 @@ from k8s_lifecycle.model.certificates import (
     Certificate,
     validity,
 )
+from k8s_lifecycle.model.consul import Membership, service_names
+from k8s_lifecycle.model.datacenter import Datacenter
 from k8s_lifecycle.model.inventory import Description, Node
 from k8s_lifecycle.model.spec import Assignment, Spec
 
@@ -51,8 +53,9 @@ class Limits:
 class Subject:
     """One server as the rules see it.
 
-    place: by its minion id; spec: None also where that of its cluster cannot be used. key: as the master has
-    it. answered: whether it said what `about` is; otherwise error says why not, and silent whether it is.
+    place: by its minion id; spec: None also where that of its cluster cannot be used. home: the datacenter
+    that names it, empty without one; datacenter: None also where its file cannot be used. key: as the master
+    has it. answered: whether it said what `about` is; otherwise error says why not, and silent whether it is.
     seen: when it was, in words. code: what it should run. node: its Node object, and node_of: the cluster
     that has it. looked: whether the API of its own cluster answered. asked, now: when, in seconds since the
     epoch.
@@ -62,6 +65,8 @@ class Subject:
     server: str
     place: Assignment | None
     spec: Spec | None
+    home: str
+    datacenter: Datacenter | None
     key: str
     answered: bool
     silent: bool
@@ -83,6 +88,11 @@ class Subject:
         return shlex.quote(untrusted.text(self.server))
 
     @property
+    def named_by(self) -> str:
+        """The cluster or the datacenter that names or allows it; empty without one."""
+        return self.place.cluster if self.place else self.home
+
+    @property
     def is_node(self) -> bool:
         """Whether it is a node of its cluster."""
         return self.node is not None and self.place is not None and self.node_of == self.place.cluster
@@ -95,14 +105,15 @@ def drift(subject: Subject) -> tuple[Drift, ...]:
 
 
 def _key(on: Subject) -> Iterator[Drift]:
-    if on.place is None or on.key == "accepted":
+    if not on.named_by or on.key == "accepted":
         return
-    accept = f"compare its fingerprint, then `salt-key -a {on.id}`"
+    severity = CRITICAL if on.place else WARNING
     if on.key == "none":
-        what = f"{on.place.cluster} names it, and the master has no key of it"
-        yield Drift("no key", CRITICAL, what, "install its minion, or take it out of the spec")
+        what = f"{on.named_by} names it, and the master has no key of it"
+        yield Drift("no key", severity, what, f"install its minion, or take it out of {on.named_by}.yaml")
     else:
-        yield Drift("no key", CRITICAL, f"{on.place.cluster} wants it, and its key is {on.key}", accept)
+        accept = f"compare its fingerprint, then `salt-key -a {on.id}`"
+        yield Drift("no key", severity, f"{on.named_by} wants it, and its key is {on.key}", accept)
 
 
 def _silence(on: Subject) -> Iterator[Drift]:
@@ -129,7 +140,7 @@ def _code(on: Subject) -> Iterator[Drift]:
 
 
 def _unread(on: Subject) -> Iterator[Drift]:
-    if on.place and on.about.errors:
+    if on.named_by and on.about.errors:
         what = f"could not be read: {_listed(on.about.errors)}"
         yield Drift("unread", WARNING, what, f"`salt {on.id} k8s_server.inventory`")
 
@@ -146,11 +157,7 @@ def _claims(on: Subject) -> Iterator[Drift]:
     """What a server says of its place, against what the specs say of it by its minion id."""
     grains = on.about.grains
     if on.place is None:
-        if role := grains.get("k8s_role"):
-            what = f"it claims the role {role}, and no spec names it"
-            yield Drift(
-                "claim", WARNING, what, "name its minion id in a spec, or take its grain k8s_role away"
-            )
+        yield from _claims_outside(on)
         return
     wanted = {"k8s_role": on.place.role, **({"k8s_pool": on.place.pool} if on.place.pool else {})}
     if on.spec:
@@ -164,6 +171,23 @@ def _claims(on: Subject) -> Iterator[Drift]:
         if said and said != value and f"{name} is" not in kept_out:
             what = f"its grain {name} is {said}, its spec says {value}"
             yield Drift("grain", WARNING, what, f"`salt {on.id} grains.setval {name} {value}`")
+
+
+def _claims_outside(on: Subject) -> Iterator[Drift]:
+    """The same where no spec names it; a datacenter's file may."""
+    if role := on.about.grains.get("k8s_role"):
+        what = f"it claims the role {role}, and no spec names it"
+        yield Drift("claim", WARNING, what, "name its minion id in a spec, or take its grain k8s_role away")
+    said = on.about.grains.get("datacenter")
+    if said and on.home and said != on.home:
+        what = f"its grain datacenter is {said}, and {on.home} names it"
+        yield Drift("grain", WARNING, what, f"`salt {on.id} grains.setval datacenter {on.home}`")
+
+
+def _datacenter(on: Subject) -> Iterator[Drift]:
+    if on.spec and on.home and on.home != on.spec.datacenter:
+        what = f"{on.home}.yaml names it, and {on.spec.name}.yaml of its cluster says {on.spec.datacenter}"
+        yield Drift("datacenter", WARNING, what, "have both say where it is")
 
 
 def _membership(on: Subject) -> Iterator[Drift]:
@@ -232,10 +256,13 @@ def _services(on: Subject) -> Iterator[Drift]:
     for name in ("kubelet", "containerd") if on.is_node else ():
         if (state := services.get(name, "active")) != "active":
             yield Drift("service", CRITICAL, f"its {name} is {state}", f"`journalctl -u {name}` on it")
-    agent = services.get("node_exporter", "none")
-    if agent not in ("active", "none"):
+    agent = services.get("node_exporter", "")
+    if agent not in ("active", "none", ""):
         what = f"its monitoring agent node_exporter is {agent}"
         yield Drift("agent", WARNING, what, "its service's journal; highstate starts it")
+    elif agent == "none" and on.datacenter:
+        what = f"{on.home} has node_exporter on all its servers, and it has none"
+        yield Drift("agent", WARNING, what, f"`salt {on.id} state.highstate`")
 
 
 def _consul(on: Subject) -> Iterator[Drift]:
@@ -246,6 +273,23 @@ def _consul(on: Subject) -> Iterator[Drift]:
         yield Drift(
             "consul", severity, f"Consul is {state} on it{why}", "`consul members` and its journal there"
         )
+    if on.datacenter is None or on.datacenter.consul is None:
+        return
+    remedy = f"`salt {on.id} state.highstate`"
+    if state == "none":
+        yield Drift("consul", WARNING, f"{on.home} has Consul on all its servers, and it has none", remedy)
+    elif missing := _unregistered(on, on.datacenter):
+        yield Drift("consul", WARNING, f"not in Consul, as {on.home} asks for: {_listed(missing)}", remedy)
+
+
+def _unregistered(on: Subject, datacenter: Datacenter) -> list[str]:
+    """Return the services that Consul is to have of a server, and has not."""
+    if on.about.consul_services is None:
+        return []
+    member = None
+    if on.place and on.spec and not objection(on.spec, on.place, on.about.grains):
+        member = Membership(on.place.cluster, on.spec.environment, on.place.role, on.place.pool)
+    return sorted({*service_names(datacenter, on.server, member)} - {*on.about.consul_services})
 
 
 def _certificates(on: Subject) -> Iterator[Drift]:
@@ -278,7 +322,7 @@ def _highstate(on: Subject) -> Iterator[Drift]:
     last = on.about.highstate
     remedy = f"`salt {on.id} state.highstate`"
     if last is None:
-        if on.answered and on.place:
+        if on.answered and on.named_by:
             what = "no highstate was ever noted on it"
             yield Drift("highstate", WARNING, what, f"{remedy}; is k8s.highstate in top.sls?")
         return
@@ -312,6 +356,7 @@ RULES: tuple[Callable[[Subject], Iterator[Drift]], ...] = (
     _unread,
     _clock,
     _claims,
+    _datacenter,
     _membership,
     _node,
     _versions,

@@ -86,7 +86,7 @@ def row(on: Subject, spec: Spec | None, drift: tuple[Drift, ...]) -> Row:
     first = min(whole, key=lambda one: one.expires, default=None)
     return Row(
         server=untrusted.text(on.server),
-        datacenter=untrusted.text(spec.datacenter) if spec else about.grains.get("datacenter", ""),
+        datacenter=untrusted.text(spec.datacenter) if spec else on.home or about.grains.get("datacenter", ""),
         environment=untrusted.text(spec.environment) if spec else about.grains.get("environment", ""),
         cluster=on.place.cluster if on.place else on.node_of,
         role=on.place.role if on.place else "",

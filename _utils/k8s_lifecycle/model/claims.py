@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from k8s_lifecycle.model.schema import Problem
-from k8s_lifecycle.model.settings import Spec
+from k8s_lifecycle.model.settings import Spec, is_glob
 
 READS = ("control_plane.servers", "pools.*.servers", "spares")
 
@@ -22,7 +22,7 @@ class Claim:
     @property
     def is_glob(self) -> bool:
         """Whether the pattern can name more than one server: `*` is any text, `?` any one character."""
-        return "*" in self.pattern or "?" in self.pattern
+        return is_glob(self.pattern)
 
     def problem(self, rivals: list["Claim"]) -> Problem:
         """Return what is wrong with this claim beside others that can name the same server."""

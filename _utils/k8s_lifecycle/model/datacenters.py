@@ -16,7 +16,7 @@ from k8s_lifecycle.model.consul import COUCHBASE, COUCHBASE_METRICS, EXPORTERS, 
 from k8s_lifecycle.model.datacenter import JOBS, Central, Datacenter, Prometheus
 from k8s_lifecycle.model.prometheus import GOSSIP_PORT
 from k8s_lifecycle.model.schema import BROKEN, Problem, Reader, shown
-from k8s_lifecycle.model.settings import Spec
+from k8s_lifecycle.model.settings import Spec, is_glob
 from k8s_lifecycle.model.spec import InvalidSpecError
 
 OLDEST_CONSUL = (1, 8, 1)  # the first with node identities
@@ -80,10 +80,30 @@ class Datacenters:
             return ()
         return tuple(sorted(name for name, one in {**self.broken, **self.usable}.items() if _sends_on(one)))
 
+    def home(self, server: str) -> str:
+        """Return the datacenter that names a server, also one that cannot be used; empty without one."""
+        everything = (*self.usable.items(), *self.broken.items())
+        return next((name for name, one in everything if one.has(server)), "")
+
+    def named(self) -> set[str]:
+        """Return the servers that they name by ids in full; of those that cannot be used, by `servers`."""
+        patterns = {one for found in self.broken.values() for one in found.servers}
+        patterns |= {one for found in self.usable.values() for one in _patterns(found)}
+        return {one for one in patterns if not is_glob(one)}
+
     def problems_for(self, server: str) -> list[Problem]:
         """Return what is wrong with the datacenters that name a server and cannot be used."""
         concerned = [name for name, one in self.broken.items() if one.has(server)]
         return [problem for problem in self.problems if set(concerned) & set(problem.clusters)]
+
+
+def _patterns(found: Datacenter) -> Iterator[str]:
+    """Yield what its servers are named by; a service may be said to run on servers that are elsewhere."""
+    yield from found.servers
+    for part in (found.consul, found.monitoring.prometheus, found.monitoring.central):
+        yield from part.servers if part else ()
+    for service in found.consul.services.values() if found.consul else ():
+        yield from filter(found.has, service.servers)
 
 
 def _asked(found: Datacenter, server: str, specs: Iterable[Spec]) -> tuple[Cluster, ...]:

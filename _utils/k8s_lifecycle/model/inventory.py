@@ -127,6 +127,7 @@ class Overview:
 class Description:
     """What is known of one server. Empty is what is not known.
 
+    consul_services: what Consul has of it; None where it was not asked.
     differences, system: where a node itself says that it differs from its spec.
     """
 
@@ -143,6 +144,7 @@ class Description:
     certificates: tuple[Certificate, ...] = ()
     consul: str = ""
     consul_detail: str = ""
+    consul_services: tuple[str, ...] | None = None
     highstate: Highstate | None = None
     differences: tuple[str, ...] = ()
     system: tuple[str, ...] = ()
@@ -154,6 +156,7 @@ class Description:
         """Return what `k8s_server.inventory` tells."""
         told = untrusted.mapping(said)
         consul, differences = (untrusted.mapping(told.get(name)) for name in ("consul", "differences"))
+        services = consul.get("services")
         found = (_certificate(untrusted.mapping(one)) for one in untrusted.items(told.get("certificates")))
         return cls(
             code=untrusted.text(told.get("code")),
@@ -169,6 +172,7 @@ class Description:
             certificates=tuple(one for one in found if one),
             consul=untrusted.text(consul.get("state")),
             consul_detail=untrusted.text(consul.get("detail")),
+            consul_services=None if services is None else untrusted.texts(services),
             highstate=Highstate.read(told.get("highstate")),
             differences=untrusted.texts(differences.get("spec")),
             system=untrusted.texts(differences.get("system")),

@@ -439,6 +439,9 @@ def _has(grains: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
 
 def names(patterns: tuple[str, ...], server: str) -> bool:
     """Tell whether ids or globs name a server; ids first, since thousands of them are compared."""
-    return server in patterns or any(
-        fnmatchcase(server, pattern) for pattern in patterns if "*" in pattern or "?" in pattern
-    )
+    return server in patterns or any(fnmatchcase(server, one) for one in patterns if is_glob(one))
+
+
+def is_glob(pattern: str) -> bool:
+    """Tell whether it is no minion id in full."""
+    return "*" in pattern or "?" in pattern

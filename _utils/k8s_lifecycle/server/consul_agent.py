@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -14,33 +15,37 @@ LONGEST_ANSWER = 2**20
 _WORST_FIRST = ("critical", "warning", "passing")
 
 
-def health(agent: str = AGENT) -> dict[str, str]:
-    """Return the state of Consul here, and what explains it.
+def health(server: str, agent: str = AGENT) -> dict[str, Any]:
+    """Return the state of Consul here, what explains it, and what the catalogue has of this server.
 
     state: `none` (no agent is installed), `stopped`, `silent` (it runs and does not answer), `leaderless`, or
-    the worst of the agent's checks: `passing`, `warning`, `critical`.
+    the worst of the agent's checks: `passing`, `warning`, `critical`. services: their ids;
+    None with any other state.
     """
     unit = services.states("consul")["consul"]
     if unit == services.NOT_INSTALLED:
         return _told("none", "")
     if unit != "active":
         return _told("stopped", f"its service is {unit}")
-    return _asked(agent)
+    return _asked(server, agent)
 
 
-def _asked(agent: str) -> dict[str, str]:
+def _asked(server: str, agent: str) -> dict[str, Any]:
     try:
         if not _get(f"{agent}/v1/status/leader"):
             return _told("leaderless", "its servers have no leader")
         checks = [(one["Status"], one["Name"]) for one in _get(f"{agent}/v1/agent/checks").values()]
+        node = _get(f"{agent}/v1/catalog/node/{urllib.parse.quote(server)}")
+        services = sorted(node["Services"]) if node else []
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         return _told("silent", f"{agent}: {error}")
     worst = next((state for state in _WORST_FIRST if any(state == one for one, _ in checks)), "passing")
-    return _told(worst, ", ".join(sorted(name for state, name in checks if state == worst != "passing")))
+    detail = ", ".join(sorted(name for state, name in checks if state == worst != "passing"))
+    return _told(worst, detail, services)
 
 
-def _told(state: str, detail: str) -> dict[str, str]:
-    return {"state": state, "detail": detail}
+def _told(state: str, detail: str, services: list[str] | None = None) -> dict[str, Any]:
+    return {"state": state, "detail": detail, "services": services}
 
 
 def _get(url: str) -> Any:

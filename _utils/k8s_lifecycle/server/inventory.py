@@ -64,7 +64,7 @@ def look(
         },
         "services": part("services", _services),
         "certificates": part("certificates", _certificates),
-        "consul": part("consul", consul_agent.health),
+        "consul": part("consul", lambda: consul_agent.health(opts["id"])),
         "highstate": part("highstate", lambda: _highstate(opts, running)),
         "differences": part("differences", lambda: _differences(spec, opts["id"]) if spec else None),
         "api": part("API", lambda: overview() if kubernetes_files.look()["admin_conf"] else None),

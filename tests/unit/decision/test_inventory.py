@@ -3,12 +3,15 @@
 import random
 
 import pytest
-from fleet_of_many import DAY, HOUR, NOW, cluster, node, said
+import yaml
+from fleet_of_many import DAY, GKE, HOUR, NOW, cluster, node, said
 
 from k8s_lifecycle.decision import inventory as decision
 from k8s_lifecycle.decision.inventory_drift import CRITICAL, WARNING, Limits
+from k8s_lifecycle.decision.inventory_files import Files
+from k8s_lifecycle.model import datacenters
 from k8s_lifecycle.model import spec as specs
-from k8s_lifecycle.model.external import Access, External, Externals
+from k8s_lifecycle.model.external import Externals
 from k8s_lifecycle.model.inventory import Description, Overview, Remembered
 
 SPEC = cluster("dc1", "dc1", "prod")
@@ -39,6 +42,7 @@ class Site:
         self.keys = dict.fromkeys(self.answers, "accepted")
         self.silent, self.failed, self.remembered = {}, {}, {}
         self.catalogue = specs.Catalogue(None, {SPEC.name: SPEC})
+        self.datacenters = datacenters.Datacenters(None)
         self.external, self.overviews = {}, {}
         self.reachable = True
         self.choice = decision.Choice()
@@ -46,6 +50,10 @@ class Site:
     @property
     def worker(self):
         return self.answers[WORKER]
+
+    @property
+    def files(self):
+        return Files(self.catalogue, Externals(self.external), self.datacenters)
 
     def inventory(self):
         seen = {"reachable": True, "version": SPEC.kubernetes.version, "nodes": list(self.nodes.values())}
@@ -55,8 +63,7 @@ class Site:
                     seen if self.reachable else {"reachable": False, "error": "refused"}
                 )
         return decision.inventory(
-            self.catalogue,
-            Externals(self.external),
+            self.files,
             decision.Answers(self.answers, self.silent, self.failed, self.overviews, NOW, NOW),
             decision.Master(self.keys, self.remembered, "ours"),
             limits=Limits(),
@@ -371,20 +378,9 @@ def test_servers_that_are_one_and_the_same(site):
 
 
 class TestClusters:
-    GKE = External(
-        name="gke",
-        datacenter="europe-west1",
-        environment="prod",
-        provider="GKE",
-        owner="shop team",
-        endpoint="https://203.0.113.7",
-        version="1.36.4",
-        access=Access(minion="web-1", kubeconfig="/etc/gke.conf"),
-    )
-
     def seen(self, site, **said):
-        site.external["gke"] = self.GKE
-        site.overviews["gke"] = Overview.read({"reachable": True, "version": "1.36.4-gke.1400", **said})
+        site.external[GKE.name] = GKE
+        site.overviews[GKE.name] = Overview.read({"reachable": True, "version": "1.36.4-gke.1400", **said})
         return site.inventory().clusters[-1]
 
     def test_one_that_others_run_and_that_is_as_it_should_be(self, site):
@@ -408,9 +404,9 @@ class TestClusters:
         assert [one.what for one in self.seen(site, **said).drift] == [what]
 
     def test_one_that_nobody_looks_at_is_listed(self, site):
-        site.external["gke"] = self.GKE
+        site.external[GKE.name] = GKE
         found = site.inventory().clusters[-1]
-        assert (found.name, found.version, found.nodes, found.drift) == ("gke", "", None, ())
+        assert (found.name, found.version, found.nodes, found.drift) == (GKE.name, "", None, ())
 
     def test_one_whose_spec_cannot_be_used(self, site, tmp_path):
         broken = {**SPEC.to_dict(), "kubernetes": {"version": "new"}}
@@ -444,7 +440,7 @@ class TestChoice:
 
     def test_only_who_may_be_wanted_is_asked_and_who_tells_of_the_nodes(self, site):
         def asked(**choice):
-            return decision.asked(site.catalogue, site.keys, decision.Choice(**choice))
+            return decision.asked(site.files, site.keys, decision.Choice(**choice))
 
         assert asked() == sorted(site.keys)
         assert asked(role="worker") == [*CONTROL_PLANES, WORKER, "dc1-w-2"]
@@ -452,6 +448,112 @@ class TestChoice:
         assert asked(datacenter="dc2") == ["web-1"]
         site.keys["dc1-w-2"] = "waiting"
         assert "dc1-w-2" not in asked()
+
+
+class TestDatacenters:
+    """Every server is in the file of dc1: with a monitoring agent, with Consul, and web-* with a service."""
+
+    CONSUL = {
+        "package": {"version": "1.22.1-1"},
+        "servers": {CONTROL_PLANES[0]: "10.11.0.1"},
+        "services": {"redis": {"servers": ["web-*"], "port": 6379, "check": {"tcp": "127.0.0.1:6379"}}},
+    }
+
+    @pytest.fixture
+    def file(self, site, tmp_path):
+        """A function that writes a file of a datacenter, and has all read again."""
+
+        def written(name="dc1", servers=("dc1-*", "web-*"), **more):
+            spec = {"servers": list(servers), "consul": self.CONSUL, **more}
+            (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(spec))
+            site.datacenters = datacenters.load(tmp_path)
+
+        site.answers["web-1"]["consul"]["services"] = ["node-exporter", "redis"]
+        written()
+        return written
+
+    def test_servers_that_are_as_their_datacenter_asks_have_no_drift(self, site, file):
+        assert [(row.server, row.drift) for row in site.inventory().rows if row.drift] == []
+        assert not site.datacenters.problems
+
+    @pytest.mark.parametrize("server", ["web-1", WORKER])
+    def test_a_server_that_never_got_its_agents(self, site, file, server):
+        site.answers[server]["services"]["node_exporter"] = "none"
+        site.answers[server]["consul"] = {"state": "none", "detail": "", "services": None}
+        assert site.drift(server) == [
+            ("agent", WARNING, "dc1 has node_exporter on all its servers, and it has none"),
+            ("consul", WARNING, "dc1 has Consul on all its servers, and it has none"),
+        ]
+
+    def test_a_datacenter_without_consul_asks_for_none(self, site, file):
+        file(consul=None)
+        site.worker["consul"] = {"state": "none", "detail": "", "services": None}
+        assert not site.inventory().drifts
+
+    @pytest.mark.parametrize(
+        ("server", "missing"), [("web-1", "node-exporter; redis"), (WORKER, "kubernetes; node-exporter")]
+    )
+    def test_what_is_not_in_consul(self, site, file, server, missing):
+        site.answers[server]["consul"]["services"] = []
+        assert site.drift(server) == [("consul", WARNING, f"not in Consul, as dc1 asks for: {missing}")]
+
+    def test_of_what_could_not_be_asked_nothing_is_said(self, site, file):
+        site.answers["web-1"] |= {"consul": None, "services": None}
+        del site.worker["consul"]["services"]
+        assert not site.inventory().drifts
+
+    def test_a_server_that_it_names_and_that_never_came(self, site, file):
+        file(servers=["dc1-*", "web-*", "db-1"])
+        assert site.drift("db-1") == [("no key", WARNING, "dc1 names it, and the master has no key of it")]
+        row = site.row("db-1")
+        assert (row.state, row.datacenter, row.cluster) == ("no key", "dc1", "")
+
+    def test_every_part_of_a_file_names_servers(self, site, file):
+        service = {"servers": ["web-7", "elsewhere"], "port": 1, "check": {"tcp": "127.0.0.1:1"}}
+        prometheus = {
+            "servers": {"web-8": "10.11.0.8"},
+            "environment": "prod",
+            "alertmanager": {"webhook": "http://127.0.0.1/"},
+        }
+        central = {"servers": {"web-9": "10.11.0.9"}}
+        file(
+            consul={**self.CONSUL, "services": {"shop": service}},
+            monitoring={"prometheus": prometheus, "central": central},
+        )
+        assert site.datacenters.named() == {CONTROL_PLANES[0], "web-7", "web-8", "web-9"}
+
+    def test_a_key_that_waits_and_that_it_allows(self, site, file):
+        site.keys["web-2"] = "waiting"
+        assert site.drift("web-2") == [("no key", WARNING, "dc1 wants it, and its key is waiting")]
+
+    def test_a_grain_that_disagrees_with_it(self, site, file):
+        site.answers["web-1"]["grains"]["datacenter"] = "dc2"
+        assert site.drift("web-1") == [("grain", WARNING, "its grain datacenter is dc2, and dc1 names it")]
+        assert site.row("web-1").datacenter == "dc1"
+
+    def test_a_choice_goes_by_it_and_not_by_the_grain(self, site, file):
+        site.answers["web-1"]["grains"]["datacenter"] = "dc2"
+        site.choice = decision.Choice(datacenter="dc1")
+        assert "web-1" in [row.server for row in site.inventory().rows]
+        assert decision.asked(site.files, site.keys, decision.Choice(datacenter="dc2")) == []
+        site.choice = decision.Choice(datacenter="dc2")
+        assert site.inventory().rows == ()
+
+    def test_a_member_of_a_cluster_that_is_said_to_be_elsewhere(self, site, file):
+        file(servers=["dc1-c*", "web-*", "dc1-w-2"])
+        file("dc2", [WORKER], consul=None)
+        what = "dc2.yaml names it, and dc1.yaml of its cluster says dc1"
+        assert site.drift() == [("datacenter", WARNING, what)]
+        assert site.row().datacenter == "dc1"
+
+    def test_one_that_cannot_be_used_still_names_its_servers(self, site, file):
+        file(servers=["dc1-*", "web-*", "db-1"], consul={"package": {}})
+        assert site.drift("db-1") == [("no key", WARNING, "dc1 names it, and the master has no key of it")]
+        assert site.files.problems
+
+    def test_none_was_ever_converged(self, site, file):
+        site.answers["web-1"]["highstate"] = None
+        assert site.drift("web-1") == [("highstate", WARNING, "no highstate was ever noted on it")]
 
 
 def test_what_is_critical_comes_first_then_what_expires_first(site):

@@ -113,6 +113,11 @@ def agent():
 
 
 CRITICAL = {"Status": "critical", "Name": "d"}
+WELL = {
+    "/v1/status/leader": "10.0.0.1:8300",
+    "/v1/agent/checks": {},
+    "/v1/catalog/node/web-1": {"Services": {}},
+}
 
 
 class TestConsul:
@@ -125,7 +130,7 @@ class TestConsul:
     @pytest.mark.parametrize(("unit", "state"), [("none", "none"), ("failed", "stopped")])
     def test_without_a_running_agent_nobody_is_asked(self, unit, state):
         self.state = unit
-        assert consul_agent.health("http://127.0.0.1:1")["state"] == state
+        assert consul_agent.health("web-1", "http://127.0.0.1:1")["state"] == state
 
     @pytest.mark.parametrize(
         ("checks", "told"),
@@ -136,17 +141,26 @@ class TestConsul:
         ],
     )
     def test_its_checks(self, agent, checks, told):
-        Agent.answers = {"/v1/status/leader": "10.0.0.1:8300", "/v1/agent/checks": checks}
-        assert tuple(consul_agent.health(agent).values()) == told
+        Agent.answers = {**WELL, "/v1/agent/checks": checks}
+        found = consul_agent.health("web-1", agent)
+        assert (found["state"], found["detail"]) == told
+
+    @pytest.mark.parametrize(
+        ("node", "services"),
+        [({"Services": {"redis": {}, "node-exporter": {}}}, ["node-exporter", "redis"]), (None, [])],
+    )
+    def test_what_the_catalogue_has_of_it(self, agent, node, services):
+        Agent.answers = {**WELL, "/v1/catalog/node/web-1": node}
+        assert consul_agent.health("web-1", agent)["services"] == services
 
     def test_without_a_leader(self, agent):
         Agent.answers = {"/v1/status/leader": ""}
-        assert consul_agent.health(agent)["state"] == "leaderless"
+        assert consul_agent.health("web-1", agent)["state"] == "leaderless"
 
     def test_an_agent_that_does_not_answer(self, agent):
-        assert consul_agent.health("http://127.0.0.1:1")["state"] == "silent"
-        Agent.answers = {"/v1/status/leader": "x", "/v1/agent/checks": ["no mapping"]}
-        assert consul_agent.health(agent)["state"] == "silent"
+        assert consul_agent.health("web-1", "http://127.0.0.1:1")["state"] == "silent"
+        Agent.answers = {**WELL, "/v1/agent/checks": ["no mapping"]}
+        assert consul_agent.health("web-1", agent)["state"] == "silent"
 
 
 class TestHighstate:
