@@ -1,12 +1,10 @@
 """Whom Prometheus asks: the script itself, with what Consul answers."""
 
-import http.server
 import json
 import socket
 import ssl
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -85,40 +83,17 @@ def pod(name, phase="Running", **metadata):
 
 
 @pytest.fixture
-def api(tmp_path):
+def api(listen, tmp_path):
     """A function that starts an API server for clients of its own authority, which tells of pods."""
     words = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     files = ("-keyout", tmp_path / "one.key", "-out", tmp_path / "one.crt")
     names = ("-subj", "/CN=one", "-addext", "subjectAltName=IP:127.0.0.1")
     subprocess.run([*words, *files, *names], check=True, capture_output=True)
-    running = []
-
-    def start(answer, status=200):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.server.asked.append(self.path)
-                self.send_response(status)
-                self.end_headers()
-                self.wfile.write(json.dumps(answer).encode())
-
-            def log_message(self, *_):
-                pass
-
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tmp_path / "one.crt", tmp_path / "one.key")
-        context.load_verify_locations(tmp_path / "one.crt")
-        context.verify_mode = ssl.CERT_REQUIRED
-        listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        listening.socket = context.wrap_socket(listening.socket, server_side=True)
-        listening.asked = []
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        running.append(listening)
-        return listening
-
-    yield start
-    for listening in running:
-        listening.shutdown()
-        listening.server_close()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "one.crt", tmp_path / "one.key")
+    context.load_verify_locations(tmp_path / "one.crt")
+    context.verify_mode = ssl.CERT_REQUIRED
+    return lambda told, status=200: listen(lambda path: (status, json.dumps(told).encode()), context)
 
 
 def test_who_says_too_much_is_not_listened_to(plain, tmp_path):

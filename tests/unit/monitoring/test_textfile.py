@@ -1,11 +1,9 @@
 """The metrics made here: the script itself, on real certificates, ports, sockets and an API that answers."""
 
 import base64
-import http.server
 import json
 import socket
 import ssl
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,37 +22,17 @@ def server(tmp_path):
 
 
 @pytest.fixture
-def serve():
-    """A function that serves with a certificate on a port of loopback; returns the port."""
-    running = []
+def serve(listen):
+    """A function that serves with a certificate on a port of loopback."""
 
     def start(pem, key, folder, answer=b"", status=200):
         pair = folder / "served.pem"
         pair.write_bytes(pem + key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair)
+        return listen(lambda path: (status, answer), context)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.server.asked.append(self.path)
-                self.send_response(status)
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_):
-                pass
-
-        listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        listening.asked = []
-        listening.socket = context.wrap_socket(listening.socket, server_side=True)
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        running.append(listening)
-        return listening
-
-    yield start
-    for listening in running:
-        listening.shutdown()
-        listening.server_close()
+    return start
 
 
 def expires(days):
