@@ -8,7 +8,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,16 @@ class Lab:
             text=True,
         )
 
+    @contextmanager
+    def up(self, layout: Path) -> Iterator[Lab]:
+        """Boot the servers of a layout, each on an empty disk; leave nothing of them."""
+        self("down")
+        try:
+            self("up", str(layout))
+            yield self
+        finally:
+            self("down")
+
     def run(self, function: str, *words: str, check: bool = True) -> dict[str, Any]:
         """Run a runner function and return its report as data."""
         done = self("salt-run", function, *words, "--out=json", check=False)
@@ -100,6 +111,34 @@ class Lab:
         done = self("salt", *targets, function, *words, *PATIENTLY, "--out=json", "--static", check=False)
         found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
         return found
+
+    @contextmanager
+    def by_hand(self, server: str, do: str, undo: str) -> Iterator[None]:
+        """Have somebody do something in a shell of a server, and take it back."""
+        self("exec", server, "--", "sh", "-euc", do)
+        try:
+            yield
+        finally:
+            self("exec", server, "--", "sh", "-euc", undo)
+
+    @contextmanager
+    def another_grain(self, server: str, grain: str, value: str, other: str) -> Iterator[None]:
+        """Have a server say something else of itself: in its configuration, which outweighs grains.setval."""
+        change = f"sed -i 's/{grain}: {{}}$/{grain}: {{}}/' /etc/salt/minion; systemctl restart salt-minion"
+        with self.by_hand(server, change.format(value, other), change.format(other, value)):
+            self.wait_for_minion(server)
+            yield
+        self.wait_for_minion(server)
+
+    def wait_for_minion(self, server: str) -> None:
+        """Wait until a server's minion answers."""
+        answers = ("salt", server, "test.ping", "--timeout=5", "--out=json", "--static")
+        wait_until(f"{server} to answer", lambda: "true" in self(*answers, check=False).stdout, 90)
+
+    def drift(self, datacenter: str) -> set[tuple[str, str, str]]:
+        """Return what the inventory of a datacenter says: server, kind and text."""
+        rows = self.run("k8s.inventory", f"datacenter={datacenter}", check=False)["servers"]
+        return {(row["server"], one["kind"], one["what"]) for row in rows for one in row["drift"]}
 
     def processes(self, server: str, words: str) -> list[int]:
         """Return a server's processes whose command line has a match of these words, at once."""

@@ -24,14 +24,10 @@ def site(built: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A cluster of one control plane, and a newer version in its pillar."""
     layout = without_datacenters(own_layout("joining", tmp_path_factory.mktemp("joining")))
     change_spec(layout, CLUSTER, "kubernetes.version", RUNNING)
-    built("down")
-    try:
-        built("up", str(layout))
+    with built.up(layout):
         built.run("k8s.provision", CLUSTER)
         change_spec(layout, CLUSTER, "kubernetes.version", NEWER)
         yield built
-    finally:
-        built("down")
 
 
 def add(lab: Lab, server: str, number: int, role: str = "worker") -> None:

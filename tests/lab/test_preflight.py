@@ -44,9 +44,7 @@ def spoiled(built: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
     """Bare servers with a fault each, and a version in the pillar that no repository has."""
     layout = own_layout("demo", tmp_path_factory.mktemp("preflight"))
     change_spec(layout, CLUSTER, "packages.containerd.version", MISSING)
-    built("down")
-    try:
-        built("up", str(layout))
+    with built.up(layout):
         for server, fault in FAULTS.items():
             built("exec", server, "--", "sh", "-ec", fault)
         twin = built("exec", TWINS[1], "--", "cat", "/etc/machine-id").stdout
@@ -54,8 +52,6 @@ def spoiled(built: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
         built("cut", CUT_OFF, "mirror")
         built("freeze", SILENT)
         yield built
-    finally:
-        built("down")
 
 
 def files(lab: Lab) -> dict[str, str]:

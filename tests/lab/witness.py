@@ -10,10 +10,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+import pytest
 from lab_session import ROOT, Lab, all_processes, command_line
 
 BODY = 40
@@ -130,3 +133,15 @@ class Witness:
 
 def _question(needles: list[str], where: dict[str, list[str]]) -> str:
     return json.dumps({**where, "needles": needles, "token": TOKEN, "shapes": SHAPES})
+
+
+def witness_of(lab: str) -> Any:
+    """Return the fixture of a package whose lab is another fixture of it, of this name."""
+
+    @pytest.fixture(scope="package", name="witness")
+    def watching(request: pytest.FixtureRequest) -> Iterator[Witness]:
+        """Whoever could overhear the lab from its first day on."""
+        with Witness(request.getfixturevalue(lab)) as witness:
+            yield witness
+
+    return watching

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from lab_session import Lab, own_layout, without_datacenters
-from witness import Witness
+from witness import Witness, witness_of
 
 
 @pytest.fixture(scope="package")
@@ -23,19 +23,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def demo(built: Lab, own: Path) -> Iterator[Lab]:
     """Two datacenters of bare servers; nothing is left of them afterwards."""
-    built("down")
-    try:
-        built("up", str(own))
+    with built.up(own):
         yield built
-    finally:
-        built("down")
 
 
-@pytest.fixture(scope="package")
-def witness(demo: Lab) -> Iterator[Witness]:
-    """Whoever could overhear the lab from its first day on."""
-    with Witness(demo) as watching:
-        yield watching
+witness = witness_of("demo")
 
 
 @pytest.fixture(scope="package")

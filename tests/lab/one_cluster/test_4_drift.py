@@ -45,26 +45,26 @@ EXPECTED = {
 def test_what_is_planted_is_told_and_gone_again_once_mended(
     demo: Lab, own: Path, provisioned: dict[str, Any]
 ) -> None:
-    before = drift(demo)  # that there was no highstate yet, when this file is run by itself
+    before = demo.drift("dc1")  # that there was no highstate yet, when this file is run by itself
     with ExitStack() as planted:
         for one in (
-            by_hand(demo, "dc1-w-2", "systemctl stop kubelet", "systemctl start kubelet"),
-            by_hand(demo, "dc1-w-2", "apt-mark unhold kubelet", "apt-mark hold kubelet"),
-            by_hand(demo, "dc1-w-2", *edit(CONTAINERD)),
-            by_hand(demo, "dc1-cp-2", *edit(SYSCTL)),
-            by_hand(demo, "dc1-spare-1", INSTALL_AGENTS, PURGE_AGENTS),
-            by_hand(demo, "dc1-spare-1", *a_clone_of(machine_id(demo, "dc1-w-2"))),
+            demo.by_hand("dc1-w-2", "systemctl stop kubelet", "systemctl start kubelet"),
+            demo.by_hand("dc1-w-2", "apt-mark unhold kubelet", "apt-mark hold kubelet"),
+            demo.by_hand("dc1-w-2", *edit(CONTAINERD)),
+            demo.by_hand("dc1-cp-2", *edit(SYSCTL)),
+            demo.by_hand("dc1-spare-1", INSTALL_AGENTS, PURGE_AGENTS),
+            demo.by_hand("dc1-spare-1", *a_clone_of(machine_id(demo, "dc1-w-2"))),
             expiring(demo, "dc1-cp-3", "front-proxy-client", days=5.1),
             cordoned(demo, "dc1-w-1"),
             stranger(demo),
-            another_environment(demo, "dc1-cp-1"),
+            demo.another_grain("dc1-cp-1", "environment", "prod", "dev"),
             failing_highstate(demo, "dc1-spare-1"),
             other_servers(own),
             without_minion(demo, "dc1-w-1"),
         ):
             planted.enter_context(one)
         wait_until("dc1-w-2 to be NotReady", lambda: not is_ready(demo.nodes("dc1-cp-1")["dc1-w-2"]), 90)
-        told = drift(demo) - before
+        told = demo.drift("dc1") - before
     missed = {wanted for wanted in EXPECTED if not any(is_about(wanted, one) for one in told)}
     too_much = {one for one in told if not any(is_about(wanted, one) for wanted in EXPECTED)}
     assert (missed, too_much) == (set(), set())
@@ -72,26 +72,11 @@ def test_what_is_planted_is_told_and_gone_again_once_mended(
         assert isinstance(states, dict), (server, states)
         assert all(state["result"] for state in states.values()), (server, states)
     wait_until("dc1-w-2 to be Ready", lambda: is_ready(demo.nodes("dc1-cp-1")["dc1-w-2"]), 90)
-    assert drift(demo) == set()
-
-
-def drift(lab: Lab) -> set[tuple[str, str, str]]:
-    rows = lab.run("k8s.inventory", "datacenter=dc1", check=False)["servers"]
-    return {(row["server"], one["kind"], one["what"]) for row in rows for one in row["drift"]}
+    assert demo.drift("dc1") == set()
 
 
 def is_about(expected: tuple[str, str, str], found: tuple[str, str, str]) -> bool:
     return expected[:2] == found[:2] and found[2].startswith(expected[2])
-
-
-@contextmanager
-def by_hand(lab: Lab, server: str, do: str, undo: str) -> Iterator[None]:
-    """What somebody does in a shell of a server, and takes back."""
-    lab("exec", server, "--", "sh", "-euc", do)
-    try:
-        yield
-    finally:
-        lab("exec", server, "--", "sh", "-euc", undo)
 
 
 def edit(path: str) -> tuple[str, str]:
@@ -128,19 +113,9 @@ def stranger(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
-def another_environment(lab: Lab, server: str) -> Iterator[None]:
-    """By the minion's configuration, which outweighs grains.setval."""
-    change = "sed -i 's/environment: {}/environment: {}/' /etc/salt/minion; systemctl restart salt-minion"
-    with by_hand(lab, server, change.format("prod", "dev"), change.format("dev", "prod")):
-        wait_for_minion(lab, server)
-        yield
-    wait_for_minion(lab, server)
-
-
-@contextmanager
 def failing_highstate(lab: Lab, server: str) -> Iterator[None]:
     """A directory where a file is to be. The next highstate mends it."""
-    with by_hand(lab, server, f"rm {SYSCTL}; mkdir {SYSCTL}", f"rmdir {SYSCTL}"):
+    with lab.by_hand(server, f"rm {SYSCTL}; mkdir {SYSCTL}", f"rmdir {SYSCTL}"):
         lab.salt(server, "state.highstate")
         yield
 
@@ -161,11 +136,6 @@ def other_servers(own: Path) -> Iterator[None]:
 
 @contextmanager
 def without_minion(lab: Lab, server: str) -> Iterator[None]:
-    with by_hand(lab, server, "systemctl stop salt-minion", "systemctl start salt-minion"):
+    with lab.by_hand(server, "systemctl stop salt-minion", "systemctl start salt-minion"):
         yield
-    wait_for_minion(lab, server)
-
-
-def wait_for_minion(lab: Lab, server: str) -> None:
-    answers = ("salt", server, "test.ping", "--timeout=5", "--out=json", "--static")
-    wait_until(f"{server} to answer", lambda: "true" in lab(*answers, check=False).stdout, 90)
+    lab.wait_for_minion(server)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from asking import CLUSTER, OUTSIDE, PROMETHEUS, SERVERS, secrets_of
 from lab_session import Lab, own_layout
-from witness import Witness
+from witness import Witness, witness_of
 
 # What mysqld_exporter's documentation asks for: https://github.com/prometheus/mysqld_exporter#required-grants
 ACCOUNT = """
@@ -34,26 +35,23 @@ http.server.HTTPServer(("127.0.0.1", 5001), Receiver).serve_forever()
 
 
 @pytest.fixture(scope="package")
-def sites(built: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Bare servers of two datacenters, with a cluster in one; nothing is left of them afterwards."""
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The layout of two datacenters, with a cluster in one, and a pillar that the tests may change."""
     layout = own_layout("sites", tmp_path_factory.mktemp("sites"))
     (layout.parent / "pillar/clusters/dc1-prod.yaml").unlink()
-    lab = built.named("sites")
-    lab("down")
-    try:
-        lab("up", str(layout))
-        for server in PROMETHEUS.values():
-            lab("exec", server, "--", "systemd-run", "--quiet", "python3", "-c", RECEIVER)
-        yield lab
-    finally:
-        lab("down")
+    return layout
 
 
 @pytest.fixture(scope="package")
-def witness(sites: Lab) -> Iterator[Witness]:
-    """Whoever could overhear the lab from its first day on."""
-    with Witness(sites) as watching:
-        yield watching
+def sites(built: Lab, own: Path) -> Iterator[Lab]:
+    """Bare servers of both; nothing is left of them afterwards."""
+    with built.named("sites").up(own) as lab:
+        for server in PROMETHEUS.values():
+            lab("exec", server, "--", "systemd-run", "--quiet", "python3", "-c", RECEIVER)
+        yield lab
+
+
+witness = witness_of("sites")
 
 
 @pytest.fixture(scope="package")
