@@ -598,7 +598,9 @@ def report(
     Write what :py:func:`k8s.inventory` shows as one HTML page, which needs no network and no other file.
 
     path
-        Where to write it; its directory must be there. Default: ``k8s/inventory.html`` in the master's cache
+        Where to write it. Also where root types this, it is written as the master's user (its setting
+        ``user``; ``salt`` with Salt's own packages), who must be able to write in its directory:
+        ``install -d -o salt /var/www/inventory``. Default: ``k8s/inventory.html`` in the master's cache
         directory. Whoever may read the directory may read the page.
     cluster, datacenter, environment, role, days, hours
         As in :py:func:`k8s.inventory`.
@@ -610,7 +612,7 @@ def report(
     .. code-block:: bash
 
         salt-run k8s.report
-        salt-run k8s.report /var/www/inventory.html datacenter=dc1
+        salt-run k8s.report /var/www/inventory/index.html datacenter=dc1
     """
     found, problems = _inventory(Choice(datacenter, environment, cluster, role), days, hours)
     where = Path(str(path)) if path else site.page(__opts__)

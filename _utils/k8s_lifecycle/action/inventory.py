@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -74,7 +76,8 @@ def write(path: Path, page: str) -> None:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        remedy = "name a file in a directory that is there, and in which the master's user may write"
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        remedy = f"it is written as {user}, the master's user: `install -d -o {user} {path.parent}`"
         raise Failure("k8s", f"writing {path}", error.strerror or str(error), remedy) from error
 
 

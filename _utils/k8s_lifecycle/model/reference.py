@@ -20,6 +20,7 @@ their section is there.
 This page is generated from the code: `make docs`.
 """
 
+_REQUIRED, _OPTIONAL = "**required**", "optional"
 
 _EXTERNAL = """\
 ## Clusters that others run
@@ -46,7 +47,8 @@ def chapters(cls: Any, title: str = "The cluster") -> Iterator[str]:
     yield from (f"## {title}", "", *table([top for top in tops if not nested[top.path]]), "")
     for top in tops:
         if nested[top.path]:
-            yield from (f"## {top.path}", "", top.doc, "", *table(nested[top.path]), "")
+            doc = f"{top.doc} {_sentence(_default(top, nested[top.path]))}"
+            yield from (f"## {top.path}", "", doc, "", *table(nested[top.path]), "")
 
 
 def table(listed: list[Row]) -> Iterator[str]:
@@ -54,21 +56,32 @@ def table(listed: list[Row]) -> Iterator[str]:
     yield "| key | value | default | meaning |"
     yield "|---|---|---|---|"
     for row in listed:
-        yield f"| `{row.path}` | {row.kind} | {_default(row)} | {row.doc} |"
+        yield f"| `{row.path}` | {row.kind} | {_default(row, listed)} | {row.doc} |"
 
 
-def _default(row: Row) -> str:
+def _default(row: Row, listed: list[Row]) -> str:
     if row.derived:
         return row.derived
     if row.required:
-        return "**required**"
+        return _REQUIRED
+    keys = [other.path for other in listed if other.path.startswith(f"{row.path}.")]
+    if row.default == {} and keys and not keys[0].startswith(f"{row.path}.NAME"):
+        return "those of its keys"
     return _literal(plain(row.default))
 
 
 def _literal(value: Any) -> str:
+    if value in ([], {}, None, ""):
+        return _OPTIONAL
     if isinstance(value, list):
         return f"`[{', '.join(value)}]`"
-    return "" if value in ({}, None, "") else f"`{shown(value).strip(chr(39))}`"
+    return f"`{shown(value).strip(chr(39))}`"
+
+
+def _sentence(default: str) -> str:
+    if default == _REQUIRED:
+        return "**Required.**"
+    return "Optional." if default == _OPTIONAL else f"Default: {default}."
 
 
 if __name__ == "__main__":

@@ -43,9 +43,9 @@ class Endpoint:
     )
     address: str | None = setting(
         kinds.ADDRESS,
-        "The virtual address of a managed endpoint, free and in the network of the control plane servers. "
-        "Optional for an external one.",
+        "The virtual address of a managed endpoint, free and in the network of the control plane servers.",
         default=None,
+        derived="**required** if managed",
     )
     port: int = setting(
         kinds.whole(1, 65535),
@@ -56,6 +56,7 @@ class Endpoint:
         kinds.whole(1, 255),
         "The VRRP number of a managed endpoint, used once per datacenter.",
         default=None,
+        derived="**required** if managed",
     )
     interface: str | None = setting(
         kinds.INTERFACE,

@@ -1,5 +1,7 @@
 """Where the page of the inventory is written."""
 
+import getpass
+
 import pytest
 
 from k8s_lifecycle.action.inventory import write
@@ -17,6 +19,6 @@ def test_it_replaces_the_page_whole(tmp_path):
 @pytest.mark.parametrize("path", ["none/page.html", "there"])
 def test_where_it_cannot_be_nothing_is_left(tmp_path, path):
     (tmp_path / "there").mkdir()
-    with pytest.raises(Failure, match="name a file in a directory that is there"):
+    with pytest.raises(Failure, match=f"`install -d -o {getpass.getuser()} {(tmp_path / path).parent}`"):
         write(tmp_path / path, "new")
     assert [one.name for one in tmp_path.iterdir()] == ["there"]

@@ -24,3 +24,15 @@ def test_every_key_is_documented_with_its_default():
         "| `pools.NAME.taints[].effect` | one of NoSchedule, PreferNoSchedule, NoExecute | **required** |"
         in page
     )
+
+
+def test_what_may_be_left_out_is_told_so():
+    page, datacenter = reference.page(), datacenter_reference.page()
+    assert "|  |" not in page + datacenter
+    assert "| `control_plane.endpoint.address` | an IPv4 address | **required** if managed |" in page
+    assert "| `pools.NAME.taints` | a list of taints | optional |" in page
+    assert "The servers with the API and etcd. **Required.**" in page
+    assert "The workers, in named groups that are alike. Optional." in page
+    assert "| `monitoring.node_exporter` | a mapping | those of its keys |" in datacenter
+    assert "What is measured on every server. Default: those of its keys." in datacenter
+    assert "The datacenter's Consul. Default: none." in datacenter
