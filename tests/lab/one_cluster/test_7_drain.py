@@ -11,13 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cuts
 import pytest
 import workloads
-from lab_session import Lab, is_ready, wait_until
+from lab_session import ROOT, Lab, is_ready, wait_until
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -25,7 +24,7 @@ CONTROL_PLANE, NODE, OTHER = "dc1-cp-2", "dc1-w-1", "dc1-w-2"
 HOLD = "k8s-lifecycle/hold"
 STATIC = "/etc/kubernetes/manifests/lab-static.yaml"
 BUDGET = 5
-TABLE = Path("build/drain-comparison.md")
+DOCUMENTED = ROOT / "docs/operations/drain.md"
 
 Manifests = list[dict[str, Any]]
 
@@ -43,8 +42,9 @@ class Outcome:
     attached: bool = False
 
     def __str__(self) -> str:
-        words = ["done" if self.done else "not done", "cordoned" if self.cordoned else "open"]
-        words += [f"left: {', '.join(sorted(self.left))}"] if self.left else []
+        words = ["done" if self.done else "not done"]
+        words += ["node left cordoned" if self.cordoned else "node given back"] if not self.done else []
+        words += [f"there still: {', '.join(sorted(self.left))}"] if self.left else []
         return ", ".join([*words, *(["volume still attached"] if self.attached else [])])
 
 
@@ -60,6 +60,9 @@ class Case:
     said: str = ""
     volume: str = ""
     deleting: bool = False
+
+    def __str__(self) -> str:
+        return f"| {self.name} | {self.kubectl} | {self.ours} | {self.said} |"
 
 
 DRAINED = Outcome(True, cordoned=True)
@@ -117,14 +120,6 @@ CASES = [
         deleting=True,
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def table() -> Iterator[list[str]]:
-    """The comparison, row by row; it is written to build/ in the end."""
-    rows = ["| workload | `kubectl drain` | `k8s.drain` |", "|---|---|---|"]
-    yield rows
-    TABLE.write_text("\n".join(rows) + "\n")
 
 
 @dataclass(frozen=True)
@@ -204,7 +199,7 @@ def clear(shop: Shop) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_it_ends_as_well_as_kubectl_does_or_better(
-    demo: Lab, provisioned: dict[str, Any], table: list[str], case: Case
+    demo: Lab, provisioned: dict[str, Any], case: Case
 ) -> None:
     with ExitStack() as stack:
         shop = stack.enter_context(running(demo, case))
@@ -215,11 +210,15 @@ def test_it_ends_as_well_as_kubectl_does_or_better(
         demo.kubectl(CONTROL_PLANE, "uncordon", NODE)
         probe = stack.enter_context(probing(shop))
         ours, said = by_ourselves(shop)
-    table.append(f"| {case.name} | {theirs} | {ours} |")
     assert theirs == case.kubectl
     assert ours == case.ours, said
     assert case.said in said
     assert not probe.failures, f"{len(probe.failures)} of {probe.requests} requests failed"
+
+
+def test_the_documented_comparison_is_this_one() -> None:
+    _, _, table = DOCUMENTED.read_text().rpartition("|---|---|---|---|\n")
+    assert table.splitlines() == [str(case) for case in CASES]
 
 
 def by_kubectl(shop: Shop) -> Outcome:
