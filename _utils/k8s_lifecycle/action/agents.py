@@ -118,20 +118,19 @@ def restart_plan(datacenter: Datacenter, everyone: bool) -> Task:
 def restart(datacenter: Datacenter, everyone: bool) -> Task:
     """Restart the Consul servers of a datacenter one after another; return which, and why it went no further.
 
-    Before each, all are looked at again: nothing that was seen before decides.
+    Before each, all are looked at: nothing that was seen before another one's restart decides.
     """
-    first, said = yield from restart_plan(datacenter, everyone)
+    now, said = yield from restart_plan(datacenter, everyone)
+    wanted = now
     done: list[str] = []
-    for _ in first:
-        now, said = yield from restart_plan(datacenter, everyone)
-        left = [server for server in now if server in first and server not in done]
-        if said or not left:
-            break
+    while not said and (left := [server for server in now if server in wanted and server not in done]):
         arguments = {"datacenter": datacenter.name, "within": RESTART}
         answer: Answer = yield Call(left[0], "k8s_consul.restart", arguments, RESTART + TIMEOUT)
         if not answer.ok:
             return done, [f"{left[0]}: {answer.error}"]
         done.append(left[0])
+        if left[1:]:
+            now, said = yield from restart_plan(datacenter, everyone)
     return done, said
 
 

@@ -150,9 +150,11 @@ class Quorum:
     def __init__(self, leader="dc1-s-1", due=("dc1-s-1", "dc1-s-2", "dc1-s-3")):
         self.leader, self.due, self.healthy = leader, list(due), True
         self.restarted, self.after = [], lambda: None
+        self.looks = 0
 
     def answer(self, call):
         if call.function == "k8s_consul.quorum":
+            self.looks += 1
             voters = [f"dc1-s-{number}" for number in (1, 2, 3)]
             due = ["/usr/bin/consul"] if call.server in self.due else []
             value = {"leader": self.leader, "voters": voters, "healthy": self.healthy, "due": due}
@@ -186,6 +188,13 @@ def test_consul_servers_are_restarted_one_after_another_the_leader_last(restart)
 
 def test_only_those_that_need_it_are_restarted(restart):
     assert restart(Quorum(due=["dc1-s-3"])) == (["dc1-s-3"], [])
+
+
+@pytest.mark.parametrize(("due", "looks"), [([], 1), (["dc1-s-3"], 1), (["dc1-s-2", "dc1-s-3"], 2)])
+def test_all_are_looked_at_once_before_each(restart, due, looks):
+    quorum = Quorum(due=due)
+    restart(quorum)
+    assert quorum.looks == looks * 3
 
 
 def test_no_more_are_restarted_when_one_does_not_come_back(restart):
