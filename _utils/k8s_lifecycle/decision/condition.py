@@ -21,6 +21,7 @@ class Condition(Enum):
     UNFINISHED_VOTER = "is a voting etcd member whose join did not finish"
     REINSTALLED_VOTER = "was reinstalled, and etcd still counts on it"
     FOREIGN = "belongs to another cluster"
+    RENAMED = "is a node whose name is not its minion id"
     UNKNOWN = "holds a control plane, and etcd does not tell whether it counts on it"
     UNSTARTED = "holds etcd data and starts no etcd, while other control planes wait for a quorum"
     STOPPED = "holds a control plane whose API does not answer"
@@ -94,6 +95,8 @@ def _without_member(spec: Spec, view: View, server: Server) -> Condition:
         return _bare(spec, view, server)
     if view.members is None:
         return Condition.UNKNOWN
+    if any(one.name and one.healthy and not one.hosts.isdisjoint(server.addresses) for one in view.members):
+        return Condition.RENAMED
     return Condition.LEFTOVER if server.authority or not server.etcd_data else Condition.FOREIGN
 
 
@@ -103,7 +106,11 @@ def _worker(spec: Spec, view: View, server: Server) -> Condition:
     if server.etcd_data or server.manifests & CONTROL_PLANE_MANIFESTS:
         return Condition.FOREIGN
     node = view.nodes.get(spec.node_name(server.id))
-    return Condition.MEMBER if _came_up(server, node) else Condition.LEFTOVER
+    if _came_up(server, node):
+        return Condition.MEMBER
+    others = (one for one in view.nodes.values() if one.ready and one is not node)
+    serves = any(set(one.addresses) & set(server.addresses) for one in others)
+    return Condition.RENAMED if serves else Condition.LEFTOVER
 
 
 def _bare(spec: Spec, view: View, server: Server) -> Condition:

@@ -199,6 +199,7 @@ def _blocked(spec: Spec, facts: Facts, todo: Conditions) -> dict[str, str]:
     nodes = facts.cluster.nodes if facts.cluster else {}
     remedies = {
         Condition.SILENT: "bring its minion back and run again; nothing was decided about it",
+        Condition.RENAMED: "give its minion that name as its id; a node cannot be renamed",
         Condition.FOREIGN: "its data is not this cluster's: look at it, then `kubeadm reset` it yourself",
     }
     return {

@@ -62,6 +62,7 @@ class Node:
     unschedulable: bool = False
     settled: Settled | None = None
     hold: Hold | None = None
+    addresses: tuple[str, ...] = ()
 
     @property
     def starts_up(self) -> bool:
@@ -267,6 +268,7 @@ def _node(said: Mapping[str, Any]) -> Node:
         said["unschedulable"],
         _settled(said["settled"]),
         Hold.from_dict(said["hold"]) if said.get("hold") else None,
+        tuple(said.get("addresses", ())),
     )
 
 

@@ -184,3 +184,37 @@ def test_a_cluster_of_one_node_settles_after_nothing():
     found = planned(spec(), {"dc1-cp-1": bare()})
     assert [step.after for step in found.steps if step.verb == "settle"] == [""]
     assert not beside_each_other(found)
+
+
+class TestAnotherName:
+    """A node whose name is not its server's minion id looks like a join that did not finish, and serves."""
+
+    HERE = ["10.11.0.21"]
+
+    def test_a_worker_is_never_reset(self):
+        serving = node("web-7", addresses=self.HERE)
+        answers = {
+            "dc1-cp-1": control_plane(nodes=[serving]),
+            "dc1-w-1": bare(files=A_NODE, addresses=self.HERE, kubelet={"active": True}),
+        }
+        found = planned(spec(), answers)
+        assert "dc1-w-1" not in {step.server for step in found.steps}
+        assert found.blocked["dc1-w-1"].startswith("is a node whose name is not its minion id — give")
+
+    def test_a_control_plane_is_never_reset(self):
+        serving = {**MEMBER, "name": "alpha", "id": "2", "peer_urls": [f"https://{self.HERE[0]}:2380"]}
+        answers = {
+            "dc1-cp-1": control_plane(others=[serving]),
+            "dc1-cp-2": bare(files={**A_NODE, "etcd_data": True}, addresses=self.HERE),
+        }
+        found = planned(spec(), answers)
+        assert "dc1-cp-2" not in {step.server for step in found.steps}
+        assert "dc1-cp-2" in found.blocked
+
+    def test_what_is_left_of_a_join_is_reset_where_the_node_at_its_address_is_gone(self):
+        gone = node("web-7", addresses=self.HERE, ready=False)
+        answers = {
+            "dc1-cp-1": control_plane(nodes=[gone]),
+            "dc1-w-1": bare(files=A_NODE, addresses=self.HERE),
+        }
+        assert "reset dc1-w-1" in steps(planned(spec(), answers))
