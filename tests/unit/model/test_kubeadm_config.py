@@ -153,6 +153,22 @@ def test_no_drift_from_what_kubeadm_stores(spec):
     assert drifted(spec()) == []
 
 
+def test_a_cluster_with_kubeadms_defaults_differs_in_what_is_documented(spec):
+    made = {**IN_CLUSTER, "apiServer": {}, "controllerManager": {}}
+    del made["controlPlaneEndpoint"]
+    problems = kubeadm_config.drift(spec(), made, {"rotateCertificates": True})
+    assert [problem.path for problem in problems] == [
+        f"dc1-prod.yaml: {path}"
+        for path in (
+            "kubeadm.cluster.apiServer.certSANs",
+            "kubeadm.cluster.apiServer.extraArgs.kubelet-certificate-authority",
+            "control_plane.endpoint",
+            "networks.node_prefix",
+            "kubelet.serverTLSBootstrap",
+        )
+    ], "docs/existing-clusters.md lists them"
+
+
 def test_the_version_is_no_drift(spec):
     assert drifted(spec(), kubernetesVersion="v1.36.3") == []
 
