@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT = 10.0
-# Of an answer: that of five thousand instances of a service is half as much.
+# Of an answer: that of five thousand servers is less than half as much.
 LARGEST = 16 << 20
 # Of the node's own registration, which follows from the minion id.
 PLACE = ("environment", "cluster", "role", "pool")

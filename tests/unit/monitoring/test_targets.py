@@ -99,10 +99,10 @@ def api(listen, tmp_path):
 def test_who_says_too_much_is_not_listened_to(plain, tmp_path):
     (tmp_path / "targets").mkdir()
     (tmp_path / "targets/node.json").write_text("[]")
-    flood = plain({"/v1/health/service/node-exporter": b"[" + b" " * (16 << 20) + b"]"})
-    done = run(f"http://127.0.0.1:{flood.server_port}", tmp_path, {"node": "node-exporter"})
+    flood = plain({"/v1/catalog/nodes": b"[" + b" " * (16 << 20) + b"]"})
+    done = run(f"http://127.0.0.1:{flood.server_port}", tmp_path, {"node": ALL})
     assert done.returncode == 1
-    assert done.stderr == "Consul does not tell who has node-exporter: it says more than 16 MiB\n"
+    assert done.stderr == "Consul does not tell of servers: it says more than 16 MiB\n"
     assert (tmp_path / "targets/node.json").read_text() == "[]"
 
 
