@@ -30,7 +30,9 @@ k8s-monitoring-firewall-unit:
 k8s-monitoring-firewall:
   k8s_server.service:
     - name: k8s-monitoring-firewall
-    - files: [/etc/k8s-monitoring.nft]
+    - files:
+      - /etc/k8s-monitoring.nft
+      - /etc/systemd/system/k8s-monitoring-firewall.service
     - reload: True
     - require:
       - file: k8s-monitoring-firewall-rules
