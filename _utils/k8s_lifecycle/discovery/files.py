@@ -78,18 +78,16 @@ def differing(texts: Mapping[str, str], root: Path = Path("/")) -> list[str]:
     return [*missing, *(path for path in (consul.CERTIFICATE, consul.KEY) if _is_stray(path, texts, root))]
 
 
-def write(
-    texts: Mapping[str, str], changed: Collection[str], root: Path = Path("/"), group: str = GROUP
-) -> None:
+def write(texts: Mapping[str, str], changed: Collection[str]) -> None:
     """Write the files that changed, after Consul itself has found all of them valid."""
     _validate(texts)
     for path in changed:
-        target = root / path.lstrip("/")
+        target = Path(path)
         if path not in texts:
             target.unlink()
             continue
         target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        durable.write(target, texts[path], MODE, group)
+        durable.write(target, texts[path], MODE, GROUP)
 
 
 def _validate(texts: Mapping[str, str]) -> None:

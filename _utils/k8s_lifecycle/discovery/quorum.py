@@ -42,10 +42,9 @@ def autopilot(agent: Agent) -> dict[str, Any]:
 
 
 def set_autopilot(agent: Agent) -> None:
-    """Make the settings of autopilot what they should be, and leave all others."""
+    """Make the settings of autopilot what they should be, unless somebody else changes them meanwhile."""
     found = agent.get(_AUTOPILOT)
-    if not agent.put(_AUTOPILOT, {**found, **AUTOPILOT}, cas=str(found["ModifyIndex"])):
-        raise HostError("somebody else changed Consul's autopilot at the same time: run this again")
+    agent.put(_AUTOPILOT, {**found, **AUTOPILOT}, cas=str(found["ModifyIndex"]))
 
 
 def restart(agent: Agent, server: str, timeout: float) -> None:
