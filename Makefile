@@ -72,16 +72,18 @@ test: browser ## All of it, also on a fresh machine; in CI nothing is left out
 bench: $(VENV)/ready ## What provision costs over the bare commands, an inventory over test.ping: build/bench.json
 	PYTHONPATH=tests $(RUN)/python tests/bench
 
-demo: ## Two datacenters from nothing, with a real cluster in each
+demo: ## Two datacenters from nothing: a real cluster in each, agents of monitoring and Consul on every server
 	$(LAB) build
 	$(LAB) up demo
 	$(LAB) salt-run k8s.provision dc1-prod
 	$(LAB) salt-run k8s.provision dc2-prod
+	$(LAB) salt --timeout=300 --state-output=filter --state-verbose=False '*' state.highstate
 	$(LAB) exec dc1-cp-1 -- $(KUBECTL) get nodes -o wide
 	$(LAB) exec dc2-cp-1 -- $(KUBECTL) get nodes -o wide
 	@printf '\nNow try:\n'
 	@printf '  %s\n' \
 	    '$(LAB) salt-run k8s.status' \
+	    '$(LAB) salt-run k8s.inventory' \
 	    '$(LAB) salt-run k8s.verify dc1-prod' \
 	    '$(LAB) kill dc1-cp-1    # then: $(LAB) salt-run k8s.status dc1-prod' \
 	    '$(LAB) exec dc1-cp-2 -- $(KUBECTL) get pods -A' \
