@@ -19,6 +19,7 @@ UNIT = "consul"
 FILES = ("/usr/bin/consul", "/etc/systemd/system/consul.service.d/k8s.conf", AGENT)
 _AUTOPILOT = "operator/autopilot/configuration"
 _UNHEALTHY = 429
+_NOT_YET = "not initialized yet"  # what a leader says in its first moments
 _POLL = 1.0
 
 
@@ -35,9 +36,14 @@ def look(agent: Agent) -> dict[str, Any]:
 def autopilot(agent: Agent) -> dict[str, Any]:
     """Return the settings of autopilot that are not as they should be. The configuration's count only once.
 
-    When Consul begins it puts them into Raft, where they stay.
+    When Consul begins it puts them into Raft, where they stay: before that nothing needs to be changed.
     """
-    found = agent.get(_AUTOPILOT)
+    try:
+        found = agent.get(_AUTOPILOT)
+    except AgentError as error:
+        if _NOT_YET in str(error):
+            return {}
+        raise
     return {name: found.get(name) for name, value in AUTOPILOT.items() if found.get(name) != value}
 
 
