@@ -15,6 +15,7 @@ from k8s_lifecycle.discovery.situation import Situation, situation
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import consul
 from k8s_lifecycle.model.spec import InvalidSpecError
+from k8s_lifecycle.server import services
 from k8s_lifecycle.wording import redacted
 
 EVENT = "k8s/consul/ask"
@@ -28,6 +29,7 @@ _ASK_EVERY = 15.0
 _POLL = 0.5
 _JOINS_WITHIN = 10.0  # an agent that was just started
 _ANOTHER_KEY = "with a gossip key of before"
+_LOST = "no Consul server lets its agent in"
 
 Changes = dict[str, dict[str, Any]]
 
@@ -38,8 +40,9 @@ def admitted(name: str, assignment: Mapping[str, Any], timeout: float = 90) -> d
     A server asks the master by the event ``k8s/consul/ask``, and waits; a Consul server makes its token, and
     the master relays it sealed. A Consul server has its credentials from its pillar ``k8s_secrets``, and
     makes its own token. It asks again where the token is refused or allows other services than the spec has,
-    and where its agent finds no Consul server: one that was off while the gossip key was changed has none
-    that is used. After a change of the gossip key that its agent took part in it keeps the one in use.
+    and where its agent finds no Consul server that lets it in: one that was deregistered, or was off while
+    the gossip key was changed, has a token or a key that is worth nothing any more. After a change of the
+    gossip key that its agent took part in it keeps the one in use.
 
     It fails if no credentials come in time, or the secrets of a Consul server are missing.
 
@@ -61,8 +64,8 @@ def admitted(name: str, assignment: Mapping[str, Any], timeout: float = 90) -> d
     """
 
     def act(here: Situation) -> str:
-        known = store.read()
-        if known and _wrong_with_credentials(here) == _ANOTHER_KEY:
+        known, wrong = store.read(), _wrong_with_credentials(here)
+        if known and wrong == _ANOTHER_KEY:
             store.keep(replace(known, gossip_key=gossip.used() or known.gossip_key))
             return ""
         if here.secrets:
@@ -85,7 +88,7 @@ def admitted(name: str, assignment: Mapping[str, Any], timeout: float = 90) -> d
         given = store.read()
         if failed:
             admission.withdraw()
-        elif given and gossip.used() not in (None, given.gossip_key):
+        elif given and (wrong == _LOST or gossip.used() not in (None, given.gossip_key)):
             gossip.start_over()
         return failed
 
@@ -292,11 +295,21 @@ def _wrong_with_token(known: store.Credentials) -> str:
         except AgentError as error:
             if error.status == FORBIDDEN:
                 return "refused"
-            if NO_SERVERS not in str(error):
+            if not _is_lost(error):
                 return ""
         if time.monotonic() > deadline:
-            return "no Consul server within reach"
+            return _LOST
         time.sleep(_POLL)
+
+
+def _is_lost(error: AgentError) -> bool:
+    """Whether the agent runs, and has found no Consul server that lets it in.
+
+    With a token that is worth nothing it gets no certificate, and does not even answer: it is still starting.
+    """
+    if error.status is None:
+        return quorum.UNIT in services.active(quorum.UNIT)
+    return NO_SERVERS in str(error)
 
 
 def _may_write(known: store.Credentials) -> bool:

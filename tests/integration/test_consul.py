@@ -192,6 +192,9 @@ def test_an_agent_without_a_token_gets_no_certificate_and_is_not_let_in(site: Si
     wait_until("the refusal", lambda: "AutoEncrypt.Sign RPC failed" in site.said("dc1-x"))
     assert "ACL not found" in site.said("dc1-x") or "Permission denied" in site.said("dc1-x")
     assert "dc1-x" not in {one["Node"] for one in site.agent("dc1-s").get("catalog/nodes")}
+    with pytest.raises(AgentError) as silent:  # it does not even say that its token is refused
+        site.agent("dc1-x", forged.token).get("acl/token/self")
+    assert silent.value.status is None
     site.stop("dc1-x")
 
 

@@ -63,8 +63,8 @@ def change(
 def start_over(keyring: Path = KEYRING) -> None:
     """Have the agent forget its keys and stop: when it is started again, it has the one of its configuration.
 
-    For an agent that was off while the key was changed: those it knows nobody else uses any more, and with a
-    keyring of its own it does not look at its configuration.
+    For an agent that no Consul server lets in. Perhaps nobody uses those that it knows any more, and with a
+    keyring of its own it does not look at its configuration; while it starts it takes no reload.
     """
     keyring.unlink(missing_ok=True)
     output("systemctl", "stop", UNIT)

@@ -14,6 +14,7 @@ from k8s_lifecycle.discovery import admission, files, gossip, store
 from k8s_lifecycle.discovery.agent import Agent
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import consul, datacenters
+from k8s_lifecycle.server import services
 
 SPEC = """
 servers: ["cp-*", "s-*"]
@@ -223,10 +224,11 @@ def test_before_a_server_has_joined_nothing_is_asked(drift, tmp_path):
     assert registered()["comment"] == "this server has not joined its cluster yet"
 
 
+@pytest.mark.parametrize("silent", [False, True])
 def test_a_server_that_finds_no_consul_server_asks_again_and_begins_with_the_key_that_it_is_given(
-    state, answers, places, monkeypatch
+    state, answers, places, monkeypatch, silent
 ):
-    """It was off while the gossip key was changed; one that is just started has time to find one."""
+    """It was off while the gossip key was changed; or its token ended, too: it is silent then."""
     ring, stopped = places / "local.keyring", []
     ring.write_text('["a-key"]')
     for function in (gossip.used, gossip.start_over):
@@ -234,19 +236,31 @@ def test_a_server_that_finds_no_consul_server_asks_again_and_begins_with_the_key
     monkeypatch.setattr(gossip, "output", lambda *words: stopped.append((words, ring.exists())))
     store.keep(GIVEN)
     answers.by_path["acl/token/self"] = (500, "No known Consul servers")
+    if silent:
+        monkeypatch.setattr(Agent.__init__, "__defaults__", (None, "127.0.0.1:1", 30.0))
+    running = {"consul"}
+    monkeypatch.setattr(services, "active", lambda *names: running & {*names})
 
     def arrives(tag):
         answers.by_path.clear()
+        running.clear()
         store.keep(replace(GIVEN, gossip_key="the key of now"))
         for half in ("key", "public"):
             (places / f"run/consul-admission.{half}").unlink()
         return True
 
     done = state("admitted", event=arrives, timeout=5)
-    wrong = "no Consul server within reach"
+    wrong = "no Consul server lets its agent in"
     assert (done["result"], done["changes"]) == (True, {"credentials": {"old": wrong, "new": "given"}})
     assert stopped == [(("systemctl", "stop", "consul"), False)]
     assert store.read().gossip_key == "the key of now"
+
+
+def test_an_agent_that_does_not_run_is_no_reason_to_ask(state, monkeypatch):
+    store.keep(GIVEN)
+    monkeypatch.setattr(Agent.__init__, "__defaults__", (None, "127.0.0.1:1", 30.0))
+    monkeypatch.setattr(services, "active", lambda *_: frozenset())
+    assert state("admitted")["changes"] == {}
 
 
 @pytest.mark.parametrize("answer", [(500, "No cluster leader"), (200, {})])
