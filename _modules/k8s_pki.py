@@ -112,7 +112,9 @@ def wait_served(timeout: float = 90) -> list[str]:
             time.sleep(_POLL)
 
 
-def restart(fence: int, components: list[str] | None = None, seconds: float = 45) -> dict[str, list[str]]:
+def restart(
+    fence: int, components: list[str] | None = None, seconds: float = 45, kubelet: bool = False
+) -> dict[str, list[str]]:
     """Restart components of this control plane server, and wait until each runs anew and is healthy.
 
     Whether an etcd member may be restarted is the caller's to prove (the quorum proof).
@@ -124,6 +126,8 @@ def restart(fence: int, components: list[str] | None = None, seconds: float = 45
         kubeconfigs again.
     seconds
         For how long to wait. Default: 45.
+    kubelet
+        Whether its kubelet is restarted, too, as it has to be where no API server answers. Default: False.
 
     Returns their names: ``changed``.
 
@@ -138,7 +142,7 @@ def restart(fence: int, components: list[str] | None = None, seconds: float = 45
     with failures.told("restarting components"):
         fencing.admit(fence)
         wanted = list(components or READ_ONCE)
-        static_pods.restart(wanted, seconds)
+        static_pods.restart(wanted, seconds, kubelet=kubelet)
         return {"changed": wanted}
 
 

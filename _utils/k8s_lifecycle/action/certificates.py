@@ -81,7 +81,7 @@ def take_effect(run: Run, step: Step) -> Task:
 
 
 def recover(run: Run, step: Step) -> Task:
-    """Renew a control plane that can talk to nobody, its kubelet first; start what has given up meanwhile.
+    """Renew a control plane that can talk to nobody, its kubelet first; restart all, with the kubelet.
 
     etcd is restarted where it is not healthy only: without an API this cannot make anything worse.
     """
@@ -91,11 +91,10 @@ def recover(run: Run, step: Step) -> Task:
     if step.how["renew"]:
         yield from _renewed(run, step)
     after = yield from _report(run, step)
-    if "etcd" not in after.healthy:
-        run.waits_for(step, "etcd to have a quorum")
-        yield from _restart(run, step, ["etcd"], RECOVERED_WITHIN)
-    run.waits_for(step, "its API server, with new certificates")
-    yield from _restart(run, step, ["kube-apiserver", *READ_ONCE], RECOVERED_WITHIN)
+    etcd = [] if "etcd" in after.healthy else ["etcd"]
+    run.waits_for(step, "its API server, with new certificates, and etcd's quorum")
+    components = [*etcd, "kube-apiserver", *READ_ONCE]
+    yield from _restart(run, step, components, RECOVERED_WITHIN, kubelet=True)
 
 
 def renew_kubelet(run: Run, step: Step) -> Task:
@@ -153,8 +152,15 @@ def _prove(run: Run, step: Step) -> Task:
         raise Failure(step.server, "proving that etcd bears it", "; ".join(proof.reasons), RUN_AGAIN)
 
 
-def _restart(run: Run, step: Step, components: list[str], seconds: float = RESTARTED_WITHIN) -> Task:
-    arguments = {"components": components, "seconds": seconds}
+def _restart(
+    run: Run,
+    step: Step,
+    components: list[str],
+    seconds: float = RESTARTED_WITHIN,
+    *,
+    kubelet: bool = False,
+) -> Task:
+    arguments = {"components": components, "seconds": seconds, "kubelet": kubelet}
     answer = yield run.change(step.server, "k8s_pki.restart", seconds + 45, **arguments)
     value_of(answer, f"restarting {', '.join(components)}", RUN_AGAIN)
 

@@ -1,6 +1,8 @@
 """The processes of a server, from /proc."""
 
+import contextlib
 import os
+import signal
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,14 @@ def started(wanted: Collection[str], proc: Path = PROC) -> dict[str, float]:
         if name in wanted:
             found[name] = max(found.get(name, 0.0), _started(directory, proc))
     return found
+
+
+def end(wanted: Collection[str], proc: Path = PROC) -> None:
+    """Ask processes with these names to end."""
+    for directory in _directories(proc):
+        if _read(directory / "comm").strip() in wanted:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(directory.name), signal.SIGTERM)
 
 
 def kubeadm(proc: Path = PROC) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Static pods of a control plane server: restarted by a change of their manifest, and waited for."""
+"""Static pods of a control plane server: restarted, and waited for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from k8s_lifecycle.errors import HostError
-from k8s_lifecycle.server import durable, processes, remains
+from k8s_lifecycle.server import command, durable, processes, remains
 
 RESTARTED = "k8s-lifecycle/restarted"
 HEALTH = {
@@ -38,11 +38,21 @@ def started() -> dict[str, float]:
     return {name: found[comm] for name, comm in COMPONENTS.items() if comm in found}
 
 
-def restart(components: Collection[str], timeout: float) -> None:
-    """Restart components and wait until each runs anew and is healthy."""
+def restart(components: Collection[str], timeout: float, *, kubelet: bool = False) -> None:
+    """Restart components and wait until each runs anew and is healthy.
+
+    kubelet: whether it is restarted, too. One that has not heard of an API server since it started removes no
+    pod, so that a changed manifest changes nothing (deletePod in its source: "sources aren't ready yet"); and
+    what it has seen fail again and again it starts again after minutes only. What ends it starts again.
+    https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/kubelet/kubelet.go
+    """
     before = started()
-    for component in components:
-        _touch(remains.ROOT / f"manifests/{component}.yaml")
+    if kubelet:
+        processes.end([COMPONENTS[component] for component in components])
+        command.output("systemctl", "restart", "kubelet")
+    else:
+        for component in components:
+            _touch(remains.ROOT / f"manifests/{component}.yaml")
     deadline = time.monotonic() + timeout
     for component in components:
         _wait(component, before.get(component, 0.0), deadline, timeout)

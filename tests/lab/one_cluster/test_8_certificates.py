@@ -13,8 +13,6 @@ from expiry import CLIENT, expire_all
 from lab_session import ROOT, Lab, is_ready, wait_until
 
 pytestmark = pytest.mark.usefixtures("alone")
-# Each was seen passing. They come back when the other tests leave them the ten minutes that they take.
-long = pytest.mark.skip(reason="seen passing; too long beside the others: take this mark away to run it")
 
 CLUSTER = "dc1-prod"
 CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
@@ -95,7 +93,6 @@ def calling(lab: Lab) -> Iterator[list[str]]:
         heard += asking.communicate(timeout=30)[0].split()
 
 
-@long
 def test_cut_off_at_each_step_of_one_server_and_run_again(demo: Lab, provisioned: dict[str, Any]) -> None:
     victim = planned(demo, "older_than=0")[0]
     at = ROOT / "build/lab/k8slab/servers" / victim / "upper"  # its disk, seen from here
@@ -124,7 +121,6 @@ def planned(lab: Lab, *options: str) -> list[str]:
     return [step["server"] for wave in plan["waves"] for step in wave["steps"]]
 
 
-@long
 def test_a_component_that_does_not_come_back_stops_it_there(demo: Lab, provisioned: dict[str, Any]) -> None:
     broken = planned(demo, "older_than=0")[0]
     before = reports(demo)
@@ -149,7 +145,6 @@ def is_well(lab: Lab, server: str) -> bool:
     return found.stdout == "ok"
 
 
-@long
 def test_a_cluster_whose_certificates_have_all_expired_is_recovered(
     demo: Lab, provisioned: dict[str, Any]
 ) -> None:

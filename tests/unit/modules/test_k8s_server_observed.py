@@ -2,6 +2,9 @@
 
 import gzip
 import os
+import shutil
+import signal
+import subprocess
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +80,19 @@ class TestProcesses:
         (proc / "10").mkdir()
         assert processes.kubeadm(proc) is None
         assert processes.names(proc) == frozenset()
+
+    def test_those_of_a_name_end_and_no_others(self, tmp_path):
+        programs = [
+            shutil.copy(shutil.which("sleep"), tmp_path / f"k8s-{name}") for name in ("ends", "stays")
+        ]
+        ends, stays = (subprocess.Popen([program, "60"]) for program in programs)
+        try:
+            processes.end(["k8s-ends"])
+            assert ends.wait(10) == -signal.SIGTERM
+            assert stays.poll() is None
+        finally:
+            stays.kill()
+            stays.wait()
 
 
 class TestNetwork:

@@ -67,8 +67,16 @@ def wait_served(world: World, here: Server, timeout: float = 90) -> Steps:
     return [] if done else ["port 6443 (apiserver)"]
 
 
-def restart(world: World, here: Server, fence: int, components: list[str], seconds: float = 60) -> Steps:
-    """Restart components."""
+def restart(
+    world: World,
+    here: Server,
+    fence: int,
+    components: list[str],
+    seconds: float = 60,
+    kubelet: bool = False,
+) -> Steps:
+    """Restart components. kubelet: only in a recovery, which is not simulated."""
+    assert not kubelet
     fencing.admit(world, here, fence)
     yield world.seconds(6)
     if here.refuses_to_start:
