@@ -87,7 +87,8 @@ class _Group:
             yield from self._step(step)
 
     def _ended(self, steps: Sequence[Step]) -> bool:
-        return all(any(result.step is step for result in self.done) for step in steps)
+        """Whether each of these was carried out, or never will be."""
+        return all(self._broken(step) or any(result.step is step for result in self.done) for step in steps)
 
     def _broken(self, step: Step) -> bool:
         return any(result.failure and result.step.server == step.server for result in self.done)
