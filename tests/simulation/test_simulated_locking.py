@@ -61,9 +61,9 @@ def test_a_lease_that_could_not_be_given_back_is_taken_over_at_once(datacenter, 
     real = k8s_lock.release
 
     def without_api(world, here, cluster, holder):
-        with monkeypatch.context() as patch:
-            patch.setattr(k8s_lock, "_lease", lambda *_: None)
-            return (yield from real(world, here, cluster, holder))
+        yield world.seconds(1)
+        here.disk.lock = None
+        return {"server": True, "lease": None}
 
     monkeypatch.setitem(FUNCTIONS, "k8s_lock.release", without_api)
     assert datacenter.provision().ok
