@@ -71,7 +71,7 @@ class _Group:
         )
 
     def _wave(self, place: int) -> Task:
-        earlier = [step for wave in self.waves[:place] for step in wave.steps if not self._broken(step)]
+        earlier = [step for wave in self.waves[:place] for step in wave.steps]
         wave = self.waves[place]
         tasks = [
             partial(self._in_turn, step, [other for other in earlier if other.server == step.after])
