@@ -180,12 +180,11 @@ def python_package(
         found = python_client.version(name)
         return {} if found == version else {name: {"old": found, "new": version}}
 
-    return _converged(
-        name,
-        differences,
-        lambda _: python_client.install(name, version, index, trusted_host),
-        f"{name} {version} is installed",
-    )
+    def install(_: Changes) -> None:
+        python_client.install(name, version, index, trusted_host)
+        __salt__["saltutil.refresh_modules"]()  # its minion has it ready then: _grains/k8s_preload.py
+
+    return _converged(name, differences, install, f"{name} {version} is installed")
 
 
 def service(name: str, files: Sequence[str], reload: bool = False) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-KINDS = ("beacons", "engines", "modules", "states", "utils")
+KINDS = ("beacons", "engines", "grains", "modules", "states", "utils")
 UTILS = Path(__file__).parent.parent
 
 

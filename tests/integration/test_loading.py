@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import Ask
 from saltfactories.daemons.master import SaltMaster
@@ -30,6 +31,12 @@ def synced(ask: Ask, worker: SaltMinion) -> Path:
     """Where a minion keeps what it gets by `saltutil.sync_all`."""
     ask(worker, "saltutil.sync_all")
     return Path(worker.config["extension_modules"])
+
+
+def test_jobs_begin_with_the_client_imported(ask: Ask, worker: SaltMinion, synced: Path) -> None:
+    """The part of it that is compiled is mapped into the main process of the minion that forks for them."""
+    processes = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
+    assert any("pydantic_core" in map.path for one in processes for map in one.memory_maps())
 
 
 def test_the_package_comes_to_the_minion(synced: Path) -> None:

@@ -96,11 +96,14 @@ class _Group:
     def _step(self, step: Step) -> Task:
         run, began = self.run, self.run.fleet.now()
         run.tell("starts", step=str(step), verb=step.verb, server=step.server, reason=step.reason)
+        run.under_way.append(step)
         try:
             detail = yield from self.verbs[step.verb](run, step)
             result = Done(step, run.fleet.now() - began, detail or "")
         except Failure as failure:
             result = Done(step, run.fleet.now() - began, failure=failure)
+        finally:
+            run.under_way.remove(step)
         self.done.append(result)
         run.tell("failed" if result.failure else "done", step=str(step), **result.to_dict())
 

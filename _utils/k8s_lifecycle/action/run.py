@@ -52,7 +52,7 @@ class Run:
     clock: the time of day, by which holds count.
     companions: what goes on beside the run until it ends, such as a display that moves.
     code: which code a server must have. facts: the latest observation.
-    questions: what its steps are about to ask together, by name.
+    under_way: the steps that are carried out now. questions: what they are about to ask together, by name.
     """
 
     id: str
@@ -73,6 +73,7 @@ class Run:
     companions: tuple[Callable[[], Task], ...] = ()
     code: str = field(default_factory=fingerprint)
     facts: Facts = field(default_factory=lambda: Facts({}))
+    under_way: list[Step] = field(default_factory=list)
     questions: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -162,7 +162,7 @@ def settle(run: Run, step: Step) -> Task:
     yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": False})
     yield from verified(run, step)
     run.waits_for(step, "a pod on it that resolves a Service name and reaches a pod on another node")
-    checked = yield from together(run, "smoke check", node, lambda nodes: smoke_check(run, nodes))
+    checked = yield from together(run, "smoke check", step, lambda nodes: smoke_check(run, nodes))
     if not checked[node]["ok"]:
         raise Failure(node, "smoke check", checked[node]["detail"], RUN_AGAIN)
     yield from through_control_plane(run, "k8s_api.settle_node", {**wanted, "remove_startup_taint": True})
@@ -304,7 +304,7 @@ def ready(run: Run, step: Step) -> Task:
 def verified(run: Run, step: Step) -> Task:
     """Approve the kubelet's serving certificate, and see that the API server verifies it."""
     node = run.spec.node_name(step.server)
-    said = yield from together(run, "serving certificate", node, lambda nodes: _approve(run, nodes))
+    said = yield from together(run, "serving certificate", step, lambda nodes: _approve(run, nodes))
     if node in said["unverified"]:
         refused = "".join(f"; request {name}: {why}" for name, why in said["refused"].items())
         raise Failure(

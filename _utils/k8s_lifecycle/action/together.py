@@ -8,6 +8,7 @@ from typing import Any
 
 from k8s_lifecycle.action.run import Run
 from k8s_lifecycle.action.scheduler import Sleep, Task
+from k8s_lifecycle.decision.plan import Step
 
 # How long the first one waits for others, and how often those look whether they have their answer.
 GATHER = 1.0
@@ -24,14 +25,16 @@ class Question:
     failure: Exception | None = None
 
 
-def together(run: Run, what: str, node: str, ask: Callable[[list[str]], Task]) -> Task:
-    """Return what `ask` returns for this node and for all others that want it now; raise its failure.
+def together(run: Run, what: str, step: Step, ask: Callable[[list[str]], Task]) -> Task:
+    """Return what `ask` returns for a step's node and for all others that want it now; raise its failure.
 
-    what: a name for it. ask: makes the task for a list of nodes.
+    what: a name for it. ask: makes the task for a list of nodes. A step that has no like waits for none.
     """
-    question = run.questions.get(what)
+    node, question = run.spec.node_name(step.server), run.questions.get(what)
     if question is None:
-        yield from _lead(run, what, question := run.questions.setdefault(what, Question([node])), ask)
+        question = run.questions[what] = Question([node])
+        others = sum(other.verb == step.verb for other in run.under_way) - 1
+        yield from _lead(run, what, question, ask, GATHER if others else 0)
     else:
         question.nodes.append(node)
         while not question.ended:
@@ -41,9 +44,9 @@ def together(run: Run, what: str, node: str, ask: Callable[[list[str]], Task]) -
     return question.answer
 
 
-def _lead(run: Run, what: str, question: Question, ask: Callable[[list[str]], Task]) -> Task:
+def _lead(run: Run, what: str, question: Question, ask: Callable[[list[str]], Task], seconds: float) -> Task:
     """Wait for others, then ask for all of them; who comes later asks anew."""
-    yield Sleep(GATHER)
+    yield Sleep(seconds)
     del run.questions[what]
     try:
         question.answer = yield from ask(question.nodes)

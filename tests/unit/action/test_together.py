@@ -7,6 +7,7 @@ import pytest
 from k8s_lifecycle.action.run import Failure
 from k8s_lifecycle.action.scheduler import AllOf, Scheduler, Sleep
 from k8s_lifecycle.action.together import GATHER, together
+from k8s_lifecycle.decision.plan import Step
 
 
 class Clock:
@@ -22,19 +23,24 @@ class Clock:
         self.time = deadline
 
 
-def answers(starts, ask, what="check"):
-    """Let a step for each node start at its time; return what each was told."""
-    run = SimpleNamespace(questions={})
+def answers(starts, ask, others=(), clock=None):
+    """Let a step for each node start at its time; return what each was told.
 
-    def step(node, after):
+    others: the verbs of more steps that are under way.
+    """
+    steps = {node: Step("settle", node, "new") for node in starts}
+    under_way = [*steps.values(), *(Step(verb, "z", "new") for verb in others)]
+    run = SimpleNamespace(questions={}, under_way=under_way, spec=SimpleNamespace(node_name=str))
+
+    def begin(node, after):
         yield Sleep(after)
-        return (yield from together(run, what, node, ask))
+        return (yield from together(run, "check", steps[node], ask))
 
     def all_steps():
-        tasks = [lambda node=node, after=after: step(node, after) for node, after in starts.items()]
+        tasks = [lambda node=node, after=after: begin(node, after) for node, after in starts.items()]
         return (yield AllOf(tasks, window=len(tasks)))
 
-    found = dict(zip(starts, Scheduler(Clock()).run(all_steps()), strict=True))
+    found = dict(zip(starts, Scheduler(clock or Clock()).run(all_steps()), strict=True))
     assert run.questions == {}
     return found
 
@@ -73,10 +79,16 @@ def test_a_fault_in_the_code_leaves_nobody_waiting():
     assert isinstance(found["b"], ValueError)
 
 
-@pytest.mark.parametrize("what", ["check", "another"])
-def test_one_alone_waits_a_moment_only(what):
+@pytest.mark.parametrize(
+    ("others", "waits"),
+    [((), 0), (("join_worker",), 0), (("settle",), GATHER)],
+    ids=["alone", "beside a step of another kind", "beside one that will ask, too"],
+)
+def test_one_waits_only_for_whom_may_come(others, waits):
+    clock = Clock()
+
     def ask(nodes):
         yield Sleep(0)
-        return nodes
+        return clock.now()
 
-    assert answers({"a": 0}, ask, what) == {"a": ["a"]}
+    assert answers({"a": 0}, ask, others=others, clock=clock) == {"a": waits}
