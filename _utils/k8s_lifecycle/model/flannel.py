@@ -1,7 +1,9 @@
 """The flannel network as Kubernetes objects, as a pure function of the spec.
 
 Upstream's manifest (https://github.com/flannel-io/flannel/blob/master/Documentation/kube-flannel.yml), with
-the interface pinned to the one that has the node's address: a server may have several.
+the interface pinned to the one that has the node's address, since a server may have several, and with the API
+asked at the cluster's endpoint: kube-proxy, whose pod starts at the same time, need not be there first. Who
+asks the Service of the API before it is fails, is started again after 10 s, and every pod of the node waits.
 """
 
 from __future__ import annotations
@@ -139,6 +141,9 @@ def _daemon(spec: Spec) -> dict[str, Any]:
             {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
             {"name": "NODE_ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
             {"name": "EVENT_QUEUE_DEPTH", "value": "5000"},
+            # Where every client in a pod looks, otherwise the Service's: rest.InClusterConfig of client-go.
+            {"name": "KUBERNETES_SERVICE_HOST", "value": spec.control_plane.endpoint.host},
+            {"name": "KUBERNETES_SERVICE_PORT", "value": str(spec.control_plane.endpoint.port)},
         ],
         "volumeMounts": _mounts(mounts, *mounts),
     }

@@ -50,6 +50,14 @@ def test_flannel_runs_everywhere_on_the_interface_of_the_node(flannel):
     assert "--iface=$(NODE_ADDRESS)" in pod["containers"][0]["args"]
 
 
+def test_flannel_asks_the_api_at_the_endpoint(flannel):
+    container = workload(addon.manifests(flannel))["spec"]["template"]["spec"]["containers"][0]
+    found = {variable["name"]: variable.get("value") for variable in container["env"]}
+    endpoint = flannel.control_plane.endpoint
+    assert found["KUBERNETES_SERVICE_HOST"] == endpoint.host
+    assert found["KUBERNETES_SERVICE_PORT"] == str(endpoint.port)
+
+
 def test_a_site_may_name_the_interface():
     named = spec("flannel", values={**FLANNEL, "interface": "bond0"})
     pod = workload(addon.manifests(named))["spec"]["template"]["spec"]
