@@ -88,8 +88,7 @@ def restrict_bootstrap(run: Run, step: Step) -> Task:
 def join_control_plane(run: Run, step: Step) -> Task:
     """Join one control plane: behind the etcd gate, and seen voting after it.
 
-    That its node is Ready is waited for when it settles, beside the next one's join: its kubelet was started
-    before its API server, was refused, and by its own back-off asks again only after up to half a minute.
+    That its node is Ready is waited for when it settles, beside the next one's join.
     """
     yield from etcd_gate.wait_until_whole(run, step)
     yield from _join(run, step)

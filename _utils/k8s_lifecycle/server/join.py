@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k8s_lifecycle.cluster.admission import Material
 from k8s_lifecycle.errors import HostError
-from k8s_lifecycle.server import durable, kubeadm_unit, kubernetes_files, remains
+from k8s_lifecycle.server import command, durable, kubeadm_unit, kubernetes_files, remains
 from k8s_lifecycle.server.initialise import KUBELET
 
 
@@ -19,7 +19,19 @@ def join(material: Material, timeout: float) -> list[str]:
     kubeadm_unit.run(["join"], material.documents, timeout, material.files)
     durable.flush(remains.ROOT)
     durable.flush(KUBELET)
+    if material.pki:
+        _ask_again()
     return ["join"]
+
+
+def _ask_again() -> None:
+    """Restart the kubelet of a new control plane: it was started before the API server that it asks.
+
+    What it wants to know and was refused it asks for again after up to half a minute, and starts no pod until
+    then; static pods run on.
+    https://github.com/kubernetes/client-go/blob/v0.34.0/tools/cache/reflector.go (backoffManager)
+    """
+    command.output("systemctl", "restart", "kubelet")
 
 
 def _refuse_leftovers() -> None:
