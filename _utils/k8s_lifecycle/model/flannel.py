@@ -4,6 +4,8 @@ Upstream's manifest (https://github.com/flannel-io/flannel/blob/master/Documenta
 the interface pinned to the one that has the node's address, since a server may have several, and with the API
 asked at the cluster's endpoint: kube-proxy, whose pod starts at the same time, need not be there first. Who
 asks the Service of the API before it is fails, is started again after 10 s, and every pod of the node waits.
+For the same reason the CNI configuration, with which a node gets Ready, comes last: upstream has an init
+container put it there, and a pod that is started before flannel has its subnet fails and waits another 10 s.
 """
 
 from __future__ import annotations
@@ -15,6 +17,10 @@ from k8s_lifecycle.model.settings import Spec
 
 NAMESPACE = "kube-flannel"
 _LABELS = {"app": "flannel"}
+_OPEN_FOR_PODS = """
+until [ -s /run/flannel/subnet.env ]; do sleep 0.2; done
+cp -f /etc/kube-flannel/cni-conf.json /etc/cni/net.d/10-flannel.conflist
+"""
 _RBAC = "rbac.authorization.k8s.io/v1"
 
 
@@ -87,7 +93,7 @@ def _configuration(spec: Spec) -> dict[str, str]:
 
 def _pod(spec: Spec) -> dict[str, Any]:
     values = spec.network_addon.values
-    mounts = {"cni-plugin": "/opt/cni/bin", "cni": "/etc/cni/net.d", "flannel-cfg": "/etc/kube-flannel"}
+    mounts = {"cni-plugin": "/opt/cni/bin"}
     return {
         "hostNetwork": True,
         "priorityClassName": "system-node-critical",
@@ -100,25 +106,14 @@ def _pod(spec: Spec) -> dict[str, Any]:
                 "name": "install-cni-plugin",
                 "image": values["cni_plugin_image"],
                 "command": ["cp", "-f", "/flannel", "/opt/cni/bin/flannel"],
-                "volumeMounts": _mounts(mounts, "cni-plugin"),
-            },
-            {
-                "name": "install-cni",
-                "image": values["image"],
-                "command": [
-                    "cp",
-                    "-f",
-                    "/etc/kube-flannel/cni-conf.json",
-                    "/etc/cni/net.d/10-flannel.conflist",
-                ],
-                "volumeMounts": _mounts(mounts, "cni", "flannel-cfg"),
+                "volumeMounts": _mounts(mounts),
             },
         ],
         "containers": [_daemon(spec)],
         "volumes": [
             {"name": "run", "hostPath": {"path": "/run/flannel"}},
             {"name": "cni-plugin", "hostPath": {"path": mounts["cni-plugin"]}},
-            {"name": "cni", "hostPath": {"path": mounts["cni"]}},
+            {"name": "cni", "hostPath": {"path": "/etc/cni/net.d"}},
             {"name": "flannel-cfg", "configMap": {"name": "kube-flannel-cfg"}},
             {"name": "xtables-lock", "hostPath": {"path": "/run/xtables.lock", "type": "FileOrCreate"}},
         ],
@@ -127,7 +122,12 @@ def _pod(spec: Spec) -> dict[str, Any]:
 
 def _daemon(spec: Spec) -> dict[str, Any]:
     values = spec.network_addon.values
-    mounts = {"run": "/run/flannel", "flannel-cfg": "/etc/kube-flannel/", "xtables-lock": "/run/xtables.lock"}
+    mounts = {
+        "run": "/run/flannel",
+        "cni": "/etc/cni/net.d",
+        "flannel-cfg": "/etc/kube-flannel",
+        "xtables-lock": "/run/xtables.lock",
+    }
     interface = values.get("interface") or "$(NODE_ADDRESS)"
     return {
         "name": "kube-flannel",
@@ -145,9 +145,10 @@ def _daemon(spec: Spec) -> dict[str, Any]:
             {"name": "KUBERNETES_SERVICE_HOST", "value": spec.control_plane.endpoint.host},
             {"name": "KUBERNETES_SERVICE_PORT", "value": str(spec.control_plane.endpoint.port)},
         ],
-        "volumeMounts": _mounts(mounts, *mounts),
+        "lifecycle": {"postStart": {"exec": {"command": ["sh", "-euc", _OPEN_FOR_PODS]}}},
+        "volumeMounts": _mounts(mounts),
     }
 
 
-def _mounts(paths: dict[str, str], *names: str) -> list[dict[str, str]]:
-    return [{"name": name, "mountPath": paths[name]} for name in names]
+def _mounts(paths: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "mountPath": path} for name, path in paths.items()]

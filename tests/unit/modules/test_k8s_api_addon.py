@@ -58,6 +58,14 @@ def test_flannel_asks_the_api_at_the_endpoint(flannel):
     assert found["KUBERNETES_SERVICE_PORT"] == str(endpoint.port)
 
 
+def test_a_node_gets_its_cni_configuration_from_a_flannel_that_has_its_subnet(flannel):
+    pod = workload(addon.manifests(flannel))["spec"]["template"]["spec"]
+    waits, copies = pod["containers"][0]["lifecycle"]["postStart"]["exec"]["command"][-1].strip().splitlines()
+    assert "subnet.env" in waits
+    assert "/etc/cni/net.d" in copies
+    assert [container["name"] for container in pod["initContainers"]] == ["install-cni-plugin"]
+
+
 def test_a_site_may_name_the_interface():
     named = spec("flannel", values={**FLANNEL, "interface": "bond0"})
     pod = workload(addon.manifests(named))["spec"]["template"]["spec"]
