@@ -21,8 +21,12 @@ __virtualname__ = "k8s_api"
 __salt__: dict[str, Callable[..., Any]]
 
 
-def cluster_view() -> dict[str, Any]:
+def cluster_view(whole: bool = True) -> dict[str, Any]:
     """Return the cluster as this server's own API server and etcd member see it now. Changes nothing.
+
+    whole
+        False: only reachable (or error), ca, version and lease, which take a tenth of the requests.
+        Default: True.
 
     Returns a mapping, of which only the first and ``error`` are there where the API server does not answer:
 
@@ -64,7 +68,7 @@ def cluster_view() -> dict[str, Any]:
 
         salt dc1-cp-1 k8s_api.cluster_view
     """
-    return view.look()
+    return view.look() if whole else view.glance()
 
 
 def overview(kubeconfig: str | None = None, context: str | None = None) -> dict[str, Any]:

@@ -34,11 +34,13 @@ __pillar__: dict[str, Any]
 _GRAINS = ("datacenter", "environment", "k8s_pool", "k8s_role")
 
 
-def facts(endpoint_address: str | None = None) -> dict[str, Any]:
+def facts(endpoint_address: str | None = None, viewer: str | None = None) -> dict[str, Any]:
     """Return what this server is now, and on a control plane server what its cluster is. Changes nothing.
 
     endpoint_address
         The virtual address of the API, which moves and is no server's own. Default: that in the pillar.
+    viewer
+        The minion id of the control plane server that tells all of the cluster; one is enough. Default: each.
 
     Returns a mapping:
 
@@ -76,7 +78,7 @@ def facts(endpoint_address: str | None = None) -> dict[str, Any]:
     lock
         What ``k8s_lock.held`` returns.
     api
-        What ``k8s_api.cluster_view`` returns; None on a server without admin.conf.
+        What ``k8s_api.cluster_view`` returns, whole from the viewer; None on a server without admin.conf.
 
     Raises RuntimeError if ``ip``, ``systemctl`` or ``dpkg-query`` fails, ValueError if the file of the
     fencing number or of a lock is damaged, or ``endpoint_address`` is no address.
@@ -89,6 +91,7 @@ def facts(endpoint_address: str | None = None) -> dict[str, Any]:
     """
     spec = _pillar_spec()
     files = kubernetes_files.look()
+    whole = viewer in (None, __opts__["id"])
     active = services.active("kubelet", "containerd")
     moment = lock_file.Moment.now()
     lock = lock_file.held(now=moment)
@@ -107,7 +110,7 @@ def facts(endpoint_address: str | None = None) -> dict[str, Any]:
         "endpoint": endpoint.look(),
         "fence": fencing.current(),
         "lock": lock.to_dict(moment) if lock else None,
-        "api": __salt__["k8s_api.cluster_view"]() if files["admin_conf"] else None,
+        "api": __salt__["k8s_api.cluster_view"](whole=whole) if files["admin_conf"] else None,
     }
 
 

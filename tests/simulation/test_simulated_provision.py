@@ -48,6 +48,20 @@ def test_a_second_run_does_nothing_and_takes_no_lock(datacenter):
     assert {call.function for call in fleet.calls} == {"k8s_server.facts"}
 
 
+@pytest.mark.parametrize(
+    ("trouble", "asked"),
+    [("silence", ["cp-2", "cp-3"]), ("mute_etcd", ["cp-1", "cp-2", "cp-3"])],
+    ids=["silent", "its etcd tells nothing"],
+)
+def test_where_one_cannot_tell_all_of_the_cluster_the_others_do(datacenter, trouble, asked):
+    datacenter.provision()
+    getattr(datacenter.world, trouble)("cp-1", 300)
+    fleet = datacenter.fleet()
+    report = datacenter.provision(fleet)
+    assert [call.server for call in fleet.calls if call.function == "k8s_api.cluster_view"] == asked
+    assert (report.plan.refusals, report.steps) == ((), [])
+
+
 def test_control_planes_join_one_by_one(datacenter):
     added = moments(datacenter, "member_added")
     promoted = moments(datacenter, "promoted")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome
 from k8s_lifecycle.action.run import Run
@@ -25,6 +26,8 @@ def read_facts(run: Run, servers: Collection[str] | None = None) -> Task:
         yield from synchronise(run, stale)
         answers.update({answer.server: _current(run, answer) for answer in (yield _questions(run, stale))})
     run.facts = _facts(answers.values())
+    if run.facts.views and not (run.facts.cluster and run.facts.cluster.members):
+        run.facts = yield from _seen_by_all(run, answers)
     return run.facts
 
 
@@ -34,8 +37,20 @@ def synchronise(run: Run, servers: Sequence[str]) -> Task:
     yield [Call(server, "saltutil.sync_all", {"refresh": True}, 180) for server in servers]
 
 
+def _seen_by_all(run: Run, answers: Mapping[str, Answer]) -> Task:
+    """Look through every control plane's eyes: the one that was to tell all did not, or its etcd did not."""
+    seeing = [view.seen_by for view in run.facts.views]
+    views = yield [Call(server, "k8s_api.cluster_view", {}, TIMEOUT) for server in seeing]
+    seen = {view.server: {**answers[view.server].value, "api": view.value} for view in views if view.ok}
+    return _facts(replace(answer, value=seen.get(name, answer.value)) for name, answer in answers.items())
+
+
 def _questions(run: Run, servers: Sequence[str]) -> list[Call]:
-    arguments = {"endpoint_address": run.spec.control_plane.endpoint.address}
+    likely = [*run.acting(), *run.spec.control_plane.servers]
+    arguments = {
+        "endpoint_address": run.spec.control_plane.endpoint.address,
+        "viewer": next((server for server in likely if server in servers), None),
+    }
     return [Call(server, "k8s_server.facts", arguments, TIMEOUT) for server in servers]
 
 
@@ -53,7 +68,8 @@ def _current(run: Run, answer: Answer) -> Answer:
     return answer
 
 
-def _facts(answers: Collection[Answer]) -> Facts:
+def _facts(found: Iterable[Answer]) -> Facts:
+    answers = list(found)
     return observe(
         {answer.server: answer.value for answer in answers if answer.ok},
         frozenset(answer.server for answer in answers if answer.outcome is Outcome.MISSING),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,21 @@ _PHASES = {
 }
 
 
+def glance(directory: Path = KUBERNETES_DIRECTORY) -> dict[str, Any]:
+    """Return what identifies the cluster, and its lock; where the API server does not answer, the reason."""
+    try:
+        seen = _as_admin(_glimpse, directory)
+    except KubernetesError as error:
+        return {"reachable": False, "error": str(error)}
+    return {"reachable": True, "ca": authority.local(directory / "pki/ca.crt"), **seen}
+
+
 def look(directory: Path = KUBERNETES_DIRECTORY) -> dict[str, Any]:
     """Return the cluster as plain data; where the API server does not answer, only the reason."""
     with ThreadPoolExecutor(max_workers=1) as beside:
         etcd = beside.submit(members, directory)
         try:
-            seen = _seen_by_admin(directory)
+            seen = _as_admin(_seen, directory)
         except KubernetesError as error:
             return {"reachable": False, "error": str(error)}
         return {
@@ -84,20 +93,24 @@ def version(api: Api) -> Version:
     return Version.parse(api.get("/version")["gitVersion"].partition("-")[0].partition("+")[0])
 
 
-def _seen_by_admin(directory: Path) -> dict[str, Any]:
+def _as_admin(see: Callable[[Api], dict[str, Any]], directory: Path) -> dict[str, Any]:
     """See as the administrator; before init has given him his rights, as kubeadm itself."""
     try:
-        return _seen(Api.local(directory, TIMEOUT))
+        return see(Api.local(directory, TIMEOUT))
     except ForbiddenError:
-        return _seen(Api.local(directory, TIMEOUT, user="super-admin"))
+        return see(Api.local(directory, TIMEOUT, user="super-admin"))
+
+
+def _glimpse(api: Api) -> dict[str, Any]:
+    claim = lease.claim(lease.find(api))
+    return {"version": str(version(api)), "lease": claim.to_dict() if claim else None}
 
 
 def _seen(api: Api) -> dict[str, Any]:
     there = init_objects.phases_there(api)
-    claim = lease.claim(lease.find(api))
     found = api.get(nodes.NODES)["items"]
     return {
-        "version": str(version(api)),
+        **_glimpse(api),
         "nodes": [node(one) for one in found],
         "cluster_configuration": _configuration(api, init_objects.KUBEADM_CONFIG, "ClusterConfiguration"),
         "kubelet_configuration": _configuration(api, init_objects.KUBELET_CONFIG, "kubelet"),
@@ -108,7 +121,6 @@ def _seen(api: Api) -> dict[str, Any]:
         "dns_crowded": dns.crowded(api, found),
         "auto_approve": api.find(init_objects.AUTO_APPROVE) is not None,
         "admissions": [_admission(secret) for secret in bootstrap_token.listed(api) if _is_admission(secret)],
-        "lease": claim.to_dict() if claim else None,
     }
 
 

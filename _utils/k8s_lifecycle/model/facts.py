@@ -93,15 +93,22 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class View:
-    """A cluster as one control-plane server sees it through its own API server.
-
-    members: None where etcd did not tell them with a quorum behind it; `etcd_error` says why.
-    """
+class Glimpse:
+    """What every control-plane server tells of the cluster that it sees through its own API server."""
 
     seen_by: str
     version: str
     ca: str
+    lease: Claim | None
+
+
+@dataclass(frozen=True)
+class View(Glimpse):
+    """A cluster as one control-plane server sees it: the whole of it.
+
+    members: None where etcd did not tell them with a quorum behind it; `etcd_error` says why.
+    """
+
     members: tuple[Member, ...] | None
     etcd_error: str
     nodes: Mapping[str, Node]
@@ -111,7 +118,6 @@ class View:
     auto_approve: bool
     dns_crowded: bool
     admissions: tuple[Mapping[str, Any], ...]
-    lease: Claim | None
 
     def member(self, node: str, addresses: Collection[str]) -> Member | None:
         """Return the etcd member of a server, if there is one."""
@@ -168,17 +174,21 @@ class Server:
 
 @dataclass(frozen=True)
 class Facts:
-    """One observation of a cluster's servers: who answered what, and who did not answer."""
+    """One observation of a cluster's servers: who answered what, and who did not answer.
+
+    views: one of each control plane whose API server answers, whole or a glimpse.
+    """
 
     servers: Mapping[str, Server]
     missing: frozenset[str] = frozenset()
     failed: Mapping[str, str] = field(default_factory=dict)
-    views: tuple[View, ...] = ()
+    views: tuple[Glimpse, ...] = ()
 
     @property
     def cluster(self) -> View | None:
         """The view to plan from: one with an etcd answer where there is one, then by server name."""
-        return min(self.views, key=lambda view: (view.members is None, view.seen_by), default=None)
+        whole = (view for view in self.views if isinstance(view, View))
+        return min(whole, key=lambda view: (view.members is None, view.seen_by), default=None)
 
     @property
     def version(self) -> Version | None:
@@ -238,13 +248,14 @@ def _server(server: str, said: Mapping[str, Any]) -> Server:
     )
 
 
-def _view(server: str, api: Mapping[str, Any]) -> View:
+def _view(server: str, api: Mapping[str, Any]) -> Glimpse:
+    glimpse = {"seen_by": server, "version": api["version"], "ca": api["ca"], "lease": _claim(api["lease"])}
+    if "nodes" not in api:
+        return Glimpse(**glimpse)
     etcd = api["etcd"]
     certain = "members" in etcd and etcd.get("quorum", True)
     return View(
-        seen_by=server,
-        version=api["version"],
-        ca=api["ca"],
+        **glimpse,
         members=tuple(Member.read(member) for member in etcd["members"]) if certain else None,
         etcd_error="" if certain else etcd.get("error", "it has no quorum"),
         nodes={node["name"]: _node(node) for node in api["nodes"]},
@@ -254,7 +265,6 @@ def _view(server: str, api: Mapping[str, Any]) -> View:
         auto_approve=api["auto_approve"],
         dns_crowded=api["dns_crowded"],
         admissions=tuple(api["admissions"]),
-        lease=_claim(api["lease"]),
     )
 
 

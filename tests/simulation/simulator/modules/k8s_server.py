@@ -25,7 +25,9 @@ _PHASES = {
 }
 
 
-def facts(world: World, here: Server, endpoint_address: str | None = None) -> Steps:
+def facts(
+    world: World, here: Server, endpoint_address: str | None = None, viewer: str | None = None
+) -> Steps:
     """What the server is now."""
     yield world.seconds(0.3)
     if here.code is None:
@@ -58,8 +60,14 @@ def facts(world: World, here: Server, endpoint_address: str | None = None) -> St
         "endpoint": {"mark": endpoint.mark(world.spec), "peers": disk.endpoint} if disk.endpoint else None,
         "fence": disk.fence,
         "lock": _lock(world, here),
-        "api": view(world, here) if disk.admin_conf else None,
+        "api": view(world, here, viewer in (None, here.id)) if disk.admin_conf else None,
     }
+
+
+def cluster_view(world: World, here: Server) -> Steps:
+    """The whole of the cluster."""
+    yield world.seconds(0.3)
+    return view(world, here)
 
 
 def inventory(world: World, here: Server, spec: Mapping[str, Any] | None = None) -> Steps:
@@ -91,17 +99,20 @@ def _overview(world: World, here: Server) -> dict[str, Any]:
     return seen if not seen["reachable"] else {key: seen[key] for key in ("reachable", "version", "nodes")}
 
 
-def view(world: World, here: Server) -> dict[str, Any]:
+def view(world: World, here: Server, whole: bool = True) -> dict[str, Any]:
     """The cluster through this server's own API server and etcd member."""
     try:
         objects = world.api(here)
     except SimulatedError as error:
         return {"reachable": False, "error": str(error)}
+    lease = objects.lease.to_dict(world.now) if objects.lease.holder else None
+    glimpse = {"reachable": True, "version": objects.version, "ca": here.disk.ca, "lease": lease}
+    return glimpse | _rest(world, here, objects) if whole else glimpse
+
+
+def _rest(world: World, here: Server, objects: Objects) -> dict[str, Any]:
     cluster = world.cluster_of(here) if world.now >= here.etcd_mute else None
     return {
-        "reachable": True,
-        "version": objects.version,
-        "ca": here.disk.ca,
         "etcd": {"members": members(cluster), "quorum": True}
         if cluster
         else {"error": "etcd does not answer: timed out"},
@@ -119,7 +130,6 @@ def view(world: World, here: Server) -> dict[str, Any]:
             for token in objects.tokens.values()
             if token.expires > world.now
         ],
-        "lease": objects.lease.to_dict(world.now) if objects.lease.holder else None,
     }
 
 
@@ -198,6 +208,7 @@ def _lock(world: World, here: Server) -> dict[str, Any] | None:
 
 FUNCTIONS = {
     "k8s_server.facts": facts,
+    "k8s_api.cluster_view": cluster_view,
     "k8s_server.inventory": inventory,
     "k8s_server.preflight": preflight,
     "state.apply": apply,
