@@ -1,5 +1,6 @@
 """The lab as a whole: bring it up, add to it, take it down."""
 
+import compileall
 import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -39,6 +40,7 @@ def up(path: Path, say: Say) -> Layout:
         layout = state.current_layout()
         machine_settings.raise_limits()
         network.ensure(layout)
+        _compile_code()
         _bring_up(layout.servers.values(), layout, say)
     return layout
 
@@ -110,6 +112,12 @@ def wait_answering(layout: Layout, minions: Iterable[Server], say: Say) -> None:
     except LabError as error:
         silent_ones = ", ".join(sorted(silent))
         raise LabError(f"{error}\n  silent: {silent_ones}\n  Look at: lab/dc logs {min(silent)}") from error
+
+
+def _compile_code() -> None:
+    """Compile what the master's commands import, as pip does: they cannot write to the checkout."""
+    for directory in CHECKOUT.glob("_*"):
+        compileall.compile_dir(directory, quiet=2)
 
 
 def _bring_up(servers: Iterable[Server], layout: Layout, say: Say) -> None:
