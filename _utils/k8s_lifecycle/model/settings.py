@@ -152,7 +152,7 @@ class Networks:
 class Flannel:
     """The values of the flannel network addon."""
 
-    image: str = setting(kinds.IMAGE, "The flannel image.")
+    image: str = setting(kinds.IMAGE, "The flannel image, with a shell, as upstream's has it.")
     cni_plugin_image: str = setting(kinds.IMAGE, "The image with flannel's CNI plugin.")
     backend: str = setting(
         kinds.choice("vxlan", "host-gw"),
