@@ -54,19 +54,20 @@ lab-cluster: $(VENV)/ready ## The life of one cluster
 lab-joining: $(VENV)/ready ## Servers that join by themselves
 	$(RUN)/pytest -q -rs tests/lab/test_joining.py
 
-lab-preflight: $(VENV)/ready ## Servers with every problem at once
+lab-preflight: $(VENV)/ready $(BEFORE_PREFLIGHT) ## Servers with every problem at once
 	$(RUN)/pytest -q -rs tests/lab/test_preflight.py
 
 lab-sites: $(VENV)/ready ## Monitoring and Consul in two datacenters
 	$(RUN)/pytest -q -rs tests/lab/sites
 
-# Side by side is what leaves the others time to wait: the simulation fills what waiting leaves. Three control
-# planes leave none. The lab's own tests look at the whole machine, so no other lab is up beside them.
+# Side by side is what leaves the others time: the simulation fills what waiting leaves. Three control planes leave
+# none. The lab's own tests look at the whole machine, so no other lab is up beside them.
 test: SEEDS = 700
 test: browser ## All of it, also on a fresh machine; in CI nothing is left out
 	$(MAKE) --jobs=2 --output-sync build lint types unit
-	$(MAKE) --jobs=3 --output-sync lab-itself integration simulation SEEDS=$(SEEDS)
-	$(MAKE) --jobs=3 --output-sync lab-joining lab-preflight lab-sites
+	$(MAKE) --jobs=3 --output-sync lab-itself integration simulation lab-preflight \
+	    SEEDS=$(SEEDS) BEFORE_PREFLIGHT=lab-itself
+	$(MAKE) --jobs=2 --output-sync lab-joining lab-sites
 	$(MAKE) lab-cluster
 
 bench: $(VENV)/ready ## What provision costs over the bare commands, an inventory over test.ping: build/bench.json

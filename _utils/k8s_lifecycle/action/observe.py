@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome
 from k8s_lifecycle.action.run import Run
@@ -17,17 +16,22 @@ def read_facts(run: Run, servers: Collection[str] | None = None) -> Task:
     """Ask servers for their facts, keep them in the run and return them.
 
     servers: whom to ask; None: every server that the spec names or allows. A server whose modules are
-    missing or are not the master's is synchronised first and asked once more.
+    missing or are not the master's is synchronised first and asked once more. One control plane, the viewer,
+    tells all of the cluster; where it is silent, or its etcd, all of them are asked for that.
     """
     wanted = list(servers if servers is not None else run.assignments)
-    answers = {answer.server: answer for answer in (yield _questions(run, wanted))}
+    viewer = next((one for one in [*run.acting(), *run.spec.control_plane.servers] if one in wanted), None)
+    answers = {answer.server: answer for answer in (yield _questions(run, wanted, viewer))}
     stale = [server for server, answer in answers.items() if _stale(run, answer)]
     if stale:
         yield from synchronise(run, stale)
-        answers.update({answer.server: _current(run, answer) for answer in (yield _questions(run, stale))})
+        again = yield _questions(run, stale, viewer)
+        answers.update({answer.server: _current(run, answer) for answer in again})
     run.facts = _facts(answers.values())
     if run.facts.views and not (run.facts.cluster and run.facts.cluster.members):
-        run.facts = yield from _seen_by_all(run, answers)
+        seeing = [view.seen_by for view in run.facts.views]
+        answers.update({answer.server: answer for answer in (yield _questions(run, seeing, None))})
+        run.facts = _facts(answers.values())
     return run.facts
 
 
@@ -37,20 +41,8 @@ def synchronise(run: Run, servers: Sequence[str]) -> Task:
     yield [Call(server, "saltutil.sync_all", {"refresh": True}, 180) for server in servers]
 
 
-def _seen_by_all(run: Run, answers: Mapping[str, Answer]) -> Task:
-    """Look through every control plane's eyes: the one that was to tell all did not, or its etcd did not."""
-    seeing = [view.seen_by for view in run.facts.views]
-    views = yield [Call(server, "k8s_api.cluster_view", {}, TIMEOUT) for server in seeing]
-    seen = {view.server: {**answers[view.server].value, "api": view.value} for view in views if view.ok}
-    return _facts(replace(answer, value=seen.get(name, answer.value)) for name, answer in answers.items())
-
-
-def _questions(run: Run, servers: Sequence[str]) -> list[Call]:
-    likely = [*run.acting(), *run.spec.control_plane.servers]
-    arguments = {
-        "endpoint_address": run.spec.control_plane.endpoint.address,
-        "viewer": next((server for server in likely if server in servers), None),
-    }
+def _questions(run: Run, servers: Sequence[str], viewer: str | None) -> list[Call]:
+    arguments = {"endpoint_address": run.spec.control_plane.endpoint.address, "viewer": viewer}
     return [Call(server, "k8s_server.facts", arguments, TIMEOUT) for server in servers]
 
 
@@ -68,8 +60,7 @@ def _current(run: Run, answer: Answer) -> Answer:
     return answer
 
 
-def _facts(found: Iterable[Answer]) -> Facts:
-    answers = list(found)
+def _facts(answers: Collection[Answer]) -> Facts:
     return observe(
         {answer.server: answer.value for answer in answers if answer.ok},
         frozenset(answer.server for answer in answers if answer.outcome is Outcome.MISSING),

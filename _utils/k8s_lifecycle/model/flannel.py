@@ -17,9 +17,15 @@ from k8s_lifecycle.model.settings import Spec
 
 NAMESPACE = "kube-flannel"
 _LABELS = {"app": "flannel"}
-_OPEN_FOR_PODS = """
-until [ -s /run/flannel/subnet.env ]; do sleep 0.2; done
-cp -f /etc/kube-flannel/cni-conf.json /etc/cni/net.d/10-flannel.conflist
+# By the container itself: what a hook of it does ends with the kubelet that runs it, and none does it again.
+# https://github.com/kubernetes/kubernetes/issues/122803
+_START = """
+open_for_pods() {
+  until [ -s /run/flannel/subnet.env ]; do sleep 0.2; done
+  cp -f /etc/kube-flannel/cni-conf.json /etc/cni/net.d/10-flannel.conflist
+}
+open_for_pods &
+exec /opt/bin/flanneld "$@"
 """
 _RBAC = "rbac.authorization.k8s.io/v1"
 
@@ -132,7 +138,7 @@ def _daemon(spec: Spec) -> dict[str, Any]:
     return {
         "name": "kube-flannel",
         "image": values["image"],
-        "command": ["/opt/bin/flanneld"],
+        "command": ["sh", "-euc", _START, "sh"],
         "args": ["--ip-masq", "--kube-subnet-mgr", f"--iface={interface}"],
         "resources": {"requests": {"cpu": "100m", "memory": "50Mi"}},
         "securityContext": {"privileged": False, "capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}},
@@ -145,7 +151,6 @@ def _daemon(spec: Spec) -> dict[str, Any]:
             {"name": "KUBERNETES_SERVICE_HOST", "value": spec.control_plane.endpoint.host},
             {"name": "KUBERNETES_SERVICE_PORT", "value": str(spec.control_plane.endpoint.port)},
         ],
-        "lifecycle": {"postStart": {"exec": {"command": ["sh", "-euc", _OPEN_FOR_PODS]}}},
         "volumeMounts": _mounts(mounts),
     }
 

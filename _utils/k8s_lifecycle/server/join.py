@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from k8s_lifecycle.cluster.admission import Material
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.server import command, durable, kubeadm_unit, kubernetes_files, remains
@@ -28,10 +30,11 @@ def _ask_again() -> None:
     """Restart the kubelet of a new control plane: it was started before the API server that it asks.
 
     What it wants to know and was refused it asks for again after up to half a minute, and starts no pod until
-    then; static pods run on.
+    then; static pods run on. Where this fails the node is Ready later, and has joined all the same.
     https://github.com/kubernetes/client-go/blob/v0.34.0/tools/cache/reflector.go (backoffManager)
     """
-    command.output("systemctl", "restart", "kubelet")
+    with suppress(RuntimeError):
+        command.output("systemctl", "restart", "kubelet", timeout=120)
 
 
 def _refuse_leftovers() -> None:

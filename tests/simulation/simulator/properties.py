@@ -41,7 +41,6 @@ VERBS_OF: Mapping[str, set[str]] = {
 }
 READ_ONLY = {
     "k8s_server.facts",
-    "k8s_api.cluster_view",
     "k8s_server.preflight",
     "k8s_kubeadm.wait",
     "k8s_etcd.members",

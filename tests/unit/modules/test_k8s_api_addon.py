@@ -60,9 +60,10 @@ def test_flannel_asks_the_api_at_the_endpoint(flannel):
 
 def test_a_node_gets_its_cni_configuration_from_a_flannel_that_has_its_subnet(flannel):
     pod = workload(addon.manifests(flannel))["spec"]["template"]["spec"]
-    waits, copies = pod["containers"][0]["lifecycle"]["postStart"]["exec"]["command"][-1].strip().splitlines()
-    assert "subnet.env" in waits
-    assert "/etc/cni/net.d" in copies
+    script = pod["containers"][0]["command"][2]
+    assert (
+        0 < script.index("until [ -s /run/flannel/subnet.env ]") < script.index("/etc/cni/net.d/10-flannel")
+    )
     assert [container["name"] for container in pod["initContainers"]] == ["install-cni-plugin"]
 
 

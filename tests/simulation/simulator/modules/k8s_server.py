@@ -64,12 +64,6 @@ def facts(
     }
 
 
-def cluster_view(world: World, here: Server) -> Steps:
-    """The whole of the cluster."""
-    yield world.seconds(0.3)
-    return view(world, here)
-
-
 def inventory(world: World, here: Server, spec: Mapping[str, Any] | None = None) -> Steps:
     """What an inventory has of the server; what the simulation does not have is left out."""
     yield world.seconds(0.3)
@@ -208,7 +202,6 @@ def _lock(world: World, here: Server) -> dict[str, Any] | None:
 
 FUNCTIONS = {
     "k8s_server.facts": facts,
-    "k8s_api.cluster_view": cluster_view,
     "k8s_server.inventory": inventory,
     "k8s_server.preflight": preflight,
     "state.apply": apply,
