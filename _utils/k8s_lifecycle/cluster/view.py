@@ -39,27 +39,15 @@ _PHASES = {
 
 def glance(directory: Path = KUBERNETES_DIRECTORY) -> dict[str, Any]:
     """Return what identifies the cluster, and its lock; where the API server does not answer, the reason."""
-    try:
-        seen = _as_admin(_glimpse, directory)
-    except KubernetesError as error:
-        return {"reachable": False, "error": str(error)}
-    return {"reachable": True, "ca": authority.local(directory / "pki/ca.crt"), **seen}
+    return _told(_glimpse, directory)
 
 
 def look(directory: Path = KUBERNETES_DIRECTORY) -> dict[str, Any]:
     """Return the cluster as plain data; where the API server does not answer, only the reason."""
     with ThreadPoolExecutor(max_workers=1) as beside:
         etcd = beside.submit(members, directory)
-        try:
-            seen = _as_admin(_seen, directory)
-        except KubernetesError as error:
-            return {"reachable": False, "error": str(error)}
-        return {
-            "reachable": True,
-            "ca": authority.local(directory / "pki/ca.crt"),
-            "etcd": etcd.result(),
-            **seen,
-        }
+        told = _told(_seen, directory)
+        return {**told, "etcd": etcd.result()} if told["reachable"] else told
 
 
 def members(directory: Path = KUBERNETES_DIRECTORY) -> dict[str, Any]:
@@ -91,6 +79,15 @@ def overview(version: Mapping[str, Any], found: Sequence[Json]) -> dict[str, Any
 def version(api: Api) -> Version:
     """Return the version of the API server."""
     return Version.parse(api.get("/version")["gitVersion"].partition("-")[0].partition("+")[0])
+
+
+def _told(see: Callable[[Api], dict[str, Any]], directory: Path) -> dict[str, Any]:
+    """Tell what is seen, and of which cluster; where the API server does not answer, only the reason."""
+    try:
+        seen = _as_admin(see, directory)
+    except KubernetesError as error:
+        return {"reachable": False, "error": str(error)}
+    return {"reachable": True, "ca": authority.local(directory / "pki/ca.crt"), **seen}
 
 
 def _as_admin(see: Callable[[Api], dict[str, Any]], directory: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Clock:
         self.time = deadline
 
 
-def answers(starts, ask, others=(), clock=None):
+def answers(starts, ask, what="check", others=(), clock=None):
     """Let a step for each node start at its time; return what each was told.
 
     others: the verbs of more steps that are under way.
@@ -34,7 +34,7 @@ def answers(starts, ask, others=(), clock=None):
 
     def begin(node, after):
         yield Sleep(after)
-        return (yield from together(run, "check", steps[node], ask))
+        return (yield from together(run, what, steps[node], ask))
 
     def all_steps():
         tasks = [lambda node=node, after=after: begin(node, after) for node, after in starts.items()]
@@ -77,6 +77,15 @@ def test_a_fault_in_the_code_leaves_nobody_waiting():
     found = answers({"a": 0, "b": 0}, ask)
     assert isinstance(found["a"], ValueError)
     assert isinstance(found["b"], ValueError)
+
+
+@pytest.mark.parametrize("what", ["check", "another"])
+def test_one_alone_is_asked_about_alone(what):
+    def ask(nodes):
+        yield Sleep(0)
+        return nodes
+
+    assert answers({"a": 0}, ask, what) == {"a": ["a"]}
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,8 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[3]
 KINDS = ("_modules", "_runners", "_engines", "_states", "_pillar", "_output")
-# _grains has no functions to load.
-SOURCES = (
-    "_grains",
-    "setup.cfg",
-    "pyproject.toml",
-    "README.md",
-    "LICENSE",
-    "_utils",
-    "reactor",
-    "states",
-    *KINDS,
-)
+OTHERS = ("_utils", "_grains")  # no functions to load
+SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "reactor", "states", *OTHERS, *KINDS)
 
 
 @pytest.fixture(scope="module")
