@@ -7,8 +7,8 @@ RUN := $(VENV)/bin
 SEEDS ?= 150
 KUBECTL := kubectl --kubeconfig /etc/kubernetes/admin.conf
 
-.PHONY: help check lint types unit simulation integration lab lab-itself lab-cluster lab-joining lab-preflight
-.PHONY: lab-sites browser build test bench demo demo-down docs
+.PHONY: help check lint types unit simulation integration lab lab-itself lab-cluster lab-operations
+.PHONY: lab-joining lab-preflight lab-sites browser build test bench demo demo-down docs
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,21 +43,24 @@ browser: ## Chromium, in which tests look at the page of the inventory; where it
 build: ## What the lab starts from and serves, as far as this machine can; the lab's tests say what it cannot
 	-$(LAB) build
 
-lab: lab-itself lab-cluster lab-joining lab-preflight lab-sites ## Real clusters on real servers: root, 2 cores, 24 GiB
+lab: lab-itself lab-cluster lab-operations lab-joining lab-preflight lab-sites ## Real clusters on real servers: root, 2 cores, 24 GiB
 
 lab-itself: $(VENV)/ready ## The lab's own tests
 	$(RUN)/pytest -q -rs tests/lab/test_lab_itself.py
 
-lab-cluster: $(VENV)/ready ## The life of one cluster
+lab-cluster: $(VENV)/ready $(BEFORE_LABS) ## The life of one cluster
 	$(RUN)/pytest -q -rs tests/lab/one_cluster
 
-lab-joining: $(VENV)/ready ## Servers that join by themselves
+lab-operations: $(VENV)/ready $(BEFORE_LABS) ## What on-call does to one cluster
+	$(RUN)/pytest -q -rs tests/lab/operations
+
+lab-joining: $(VENV)/ready $(BEFORE_LABS) ## Servers that join by themselves
 	$(RUN)/pytest -q -rs tests/lab/test_joining.py
 
-lab-preflight: $(VENV)/ready $(BEFORE_PREFLIGHT) ## Servers with every problem at once
+lab-preflight: $(VENV)/ready $(BEFORE_LABS) ## Servers with every problem at once
 	$(RUN)/pytest -q -rs tests/lab/test_preflight.py
 
-lab-sites: $(VENV)/ready ## Monitoring and Consul in two datacenters
+lab-sites: $(VENV)/ready $(BEFORE_LABS) ## Monitoring and Consul in two datacenters
 	$(RUN)/pytest -q -rs tests/lab/sites
 
 # Side by side is what leaves the others time: the simulation fills what waiting leaves. Three control planes leave
@@ -65,10 +68,8 @@ lab-sites: $(VENV)/ready ## Monitoring and Consul in two datacenters
 test: SEEDS = 700
 test: browser ## All of it, also on a fresh machine; in CI nothing is left out
 	$(MAKE) --jobs=2 --output-sync build lint types unit
-	$(MAKE) --jobs=3 --output-sync lab-itself integration simulation lab-preflight \
-	    SEEDS=$(SEEDS) BEFORE_PREFLIGHT=lab-itself
-	$(MAKE) --jobs=2 --output-sync lab-joining lab-sites
-	$(MAKE) lab-cluster
+	$(MAKE) --jobs=4 --output-sync lab-itself lab-cluster lab-operations lab-sites integration simulation \
+	    lab-joining lab-preflight SEEDS=$(SEEDS) BEFORE_LABS=lab-itself
 
 bench: $(VENV)/ready ## What provision costs over the bare commands, an inventory over test.ping: build/bench.json
 	PYTHONPATH=tests $(RUN)/python tests/bench

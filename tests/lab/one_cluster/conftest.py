@@ -1,4 +1,4 @@
-"""The life of one cluster, in the order of the files: cut off ten times, looked at, asked, left alone, hurt.
+"""The life of one cluster, in the order of the files: cut off ten times, looked at, left alone, asked, hurt.
 
 Each file can also be run by itself: what is not provisioned then is.
 """

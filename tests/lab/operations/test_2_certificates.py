@@ -8,11 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import cuts
-import pytest
 from expiry import CLIENT, expire_all
 from lab_session import ROOT, Lab, is_ready, wait_until
-
-pytestmark = pytest.mark.usefixtures("alone")
 
 CLUSTER = "dc1-prod"
 CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
@@ -95,7 +92,7 @@ def calling(lab: Lab) -> Iterator[list[str]]:
 
 def test_cut_off_at_each_step_of_one_server_and_run_again(demo: Lab, provisioned: dict[str, Any]) -> None:
     victim = planned(demo, "older_than=0")[0]
-    at = ROOT / "build/lab/k8slab/servers" / victim / "upper"  # its disk, seen from here
+    at = ROOT / "build/lab" / demo.name / "servers" / victim / "upper"  # its disk, seen from here
     manifest = at / SCHEDULER.lstrip("/")
     before = manifest.stat().st_mtime
     moments: dict[str, Callable[[], bool]] = {

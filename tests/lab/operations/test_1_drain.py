@@ -18,8 +18,6 @@ import pytest
 import workloads
 from lab_session import ROOT, Lab, is_ready, wait_until
 
-pytestmark = pytest.mark.usefixtures("alone")
-
 CONTROL_PLANE, NODE, OTHER = "dc1-cp-2", "dc1-w-1", "dc1-w-2"
 HOLD = "k8s-lifecycle/hold"
 STATIC = "/etc/kubernetes/manifests/lab-static.yaml"
