@@ -28,6 +28,16 @@ for document in admission.open_box(sys.argv[1], sys.argv[2]).documents:
         print(document["discovery"]["tlsBootstrapToken"])
 """
 
+# The first line that it is given is a kubeconfig, the rest what to create.
+AS_BEARER = """
+umask 077
+IFS= read -r config
+printf %s "$config" >/run/bearer.conf
+kubectl --kubeconfig=/run/bearer.conf create --validate=false -f - || failed=$?
+rm /run/bearer.conf
+exit ${failed:-0}
+"""
+
 
 @pytest.fixture
 def token(demo: Lab, provisioned: dict[str, Any]) -> Iterator[str]:
@@ -66,13 +76,25 @@ def test_the_token_of_an_admission_gets_one_certificate_for_one_node(demo: Lab, 
 
 def as_bearer(lab: Lab, token: str, request: str) -> str:
     """Create a request as who has the token; return what was said."""
-    done = lab(
-        "exec", "dc1-cp-1", "--", "kubectl", "--kubeconfig=/dev/null", f"--token={token}",
-        "--server=https://api.dc1-prod.lab:8443", "--validate=false",
-        "--certificate-authority=/etc/kubernetes/pki/ca.crt", "create", "-f", "-",
-        given=request, check=False,
-    )  # fmt: skip
+    given = f"{json.dumps(kubeconfig(token))}\n{request}"
+    done = lab("exec", "dc1-cp-1", "--", "sh", "-euc", AS_BEARER, given=given, check=False)
     return done.stdout + done.stderr
+
+
+def kubeconfig(token: str) -> dict[str, Any]:
+    """Return the configuration of who has nothing but the token: an argument would show it to everybody."""
+    cluster = {
+        "server": "https://api.dc1-prod.lab:8443",
+        "certificate-authority": "/etc/kubernetes/pki/ca.crt",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "dc1-prod", "cluster": cluster}],
+        "users": [{"name": "bearer", "user": {"token": token}}],
+        "contexts": [{"name": "bearer", "context": {"cluster": "dc1-prod", "user": "bearer"}}],
+        "current-context": "bearer",
+    }
 
 
 def certificate_request(name: str, node: str) -> str:
