@@ -48,28 +48,30 @@ lab: lab-itself lab-cluster lab-operations lab-joining lab-preflight lab-sites #
 lab-itself: $(VENV)/ready ## The lab's own tests
 	$(RUN)/pytest -q -rs tests/lab/test_lab_itself.py
 
-lab-cluster: $(VENV)/ready $(BEFORE_LABS) ## The life of one cluster
+lab-cluster: $(VENV)/ready ## The life of one cluster
 	$(RUN)/pytest -q -rs tests/lab/one_cluster
 
-lab-operations: $(VENV)/ready $(BEFORE_LABS) ## What on-call does to one cluster
+lab-operations: $(VENV)/ready ## What on-call does to one cluster
 	$(RUN)/pytest -q -rs tests/lab/operations
 
-lab-joining: $(VENV)/ready $(BEFORE_LABS) ## Servers that join by themselves
+lab-joining: $(VENV)/ready ## Servers that join by themselves
 	$(RUN)/pytest -q -rs tests/lab/test_joining.py
 
-lab-preflight: $(VENV)/ready $(BEFORE_LABS) ## Servers with every problem at once
+lab-preflight: $(VENV)/ready ## Servers with every problem at once
 	$(RUN)/pytest -q -rs tests/lab/test_preflight.py
 
-lab-sites: $(VENV)/ready $(BEFORE_LABS) ## Monitoring and Consul in two datacenters
+lab-sites: $(VENV)/ready ## Monitoring and Consul in two datacenters
 	$(RUN)/pytest -q -rs tests/lab/sites
 
-# Side by side is what leaves the others time: the simulation fills what waiting leaves. Three control planes leave
-# none. The lab's own tests look at the whole machine, so no other lab is up beside them.
-test: SEEDS = 700
-test: browser ## All of it, also on a fresh machine; in CI nothing is left out
-	$(MAKE) --jobs=2 --output-sync build lint types unit
-	$(MAKE) --jobs=4 --output-sync lab-itself lab-cluster lab-operations lab-sites integration simulation \
-	    lab-joining lab-preflight SEEDS=$(SEEDS) BEFORE_LABS=lab-itself
+# Three at a time, the longest first: what waits leaves the others time. The lab's own tests look at the whole
+# machine, so no other lab is up beside them.
+ifdef TOGETHER
+integration lab-itself: build
+lab-operations lab-cluster lab-sites lab-joining lab-preflight: lab-itself
+endif
+test: browser $(VENV)/ready ## All of it, also on a fresh machine; in CI nothing is left out
+	$(MAKE) --jobs=3 --output-sync TOGETHER=yes SEEDS=700 build lint types lab-itself simulation unit integration \
+	    lab-operations lab-cluster lab-sites lab-joining lab-preflight
 
 bench: $(VENV)/ready ## What provision costs over the bare commands, an inventory over test.ping: build/bench.json
 	PYTHONPATH=tests $(RUN)/python tests/bench

@@ -38,6 +38,8 @@ def _push(image: Image, address: str) -> None:
         archive = Path(temporary) / "image.tar"
         write_archive(image, archive)
         copy = ("skopeo", "copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false")
+        # Every server unpacks every image, and of gzip that is a tenth of all that a provision does.
+        copy += ("--format=oci", "--dest-compress-format=zstd")
         run(*copy, f"docker-archive:{archive}", f"docker://{address}/{image.name}", timeout=PUSH_SECONDS)
 
 

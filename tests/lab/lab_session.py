@@ -189,6 +189,13 @@ def own_layout(name: str, directory: Path, **changes: Any) -> Path:
     return path
 
 
+def own_cluster(directory: Path) -> Path:
+    """Write the demo's first datacenter alone, with a highly available cluster and nothing beside it."""
+    servers = yaml.safe_load((ROOT / "lab/layouts/demo.yaml").read_text())["servers"]
+    here = {name: place for name, place in servers.items() if place["datacenter"] == "dc1"}
+    return without_datacenters(own_layout("demo", directory, servers=here))
+
+
 def without_datacenters(layout: Path) -> Path:
     """Take monitoring and Consul, which have tests of their own, out of the pillar of an own layout."""
     for spec in (layout.parent / "pillar/datacenters").glob("*.yaml"):

@@ -10,31 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_session import Lab, own_layout, without_datacenters
+from lab_session import Lab, own_cluster
 from witness import Witness, witness_of
 
 
 @pytest.fixture(scope="package")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's layout with a pillar that the tests may change."""
-    return without_datacenters(own_layout("demo", tmp_path_factory.mktemp("one_cluster")))
+    """A layout with a pillar that the tests may change."""
+    return own_cluster(tmp_path_factory.mktemp("one_cluster"))
 
 
 @pytest.fixture(scope="package")
 def demo(built: Lab, own: Path) -> Iterator[Lab]:
-    """Two datacenters of bare servers; nothing is left of them afterwards."""
+    """Bare servers; nothing is left of them afterwards."""
     with built.up(own):
         yield built
 
 
 witness = witness_of("demo")
-
-
-@pytest.fixture(scope="package")
-def alone(demo: Lab, provisioned: dict[str, Any]) -> None:
-    """dc1 has the machine to itself: the other datacenter's power is cut."""
-    for server in ("dc2-cp-1", "dc2-w-1"):
-        demo("kill", server)
 
 
 @pytest.fixture(scope="package")

@@ -16,8 +16,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from lab_session import Lab, wait_until
 
-pytestmark = pytest.mark.usefixtures("alone")
-
 PYTHON = "/opt/saltstack/salt/bin/python3"
 OPEN = """
 import sys

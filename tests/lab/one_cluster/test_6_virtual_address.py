@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from lab_session import Lab, wait_until
-
-pytestmark = pytest.mark.usefixtures("alone")
 
 CONTROL_PLANES = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3"]
 # A worker has no curl; the Python that Salt brings asks as well.

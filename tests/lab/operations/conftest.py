@@ -1,4 +1,7 @@
-"""What on-call does to one running cluster: drains, certificates, the guides' commands, lost servers."""
+"""The operations on one cluster, in the order of the files, each on what the one before left.
+
+Each file can also be run by itself: what is not provisioned then is.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
-from lab_session import ROOT, Lab, own_layout, without_datacenters
+from lab_session import Lab, own_cluster
 
 
 @pytest.fixture(scope="package")
 def demo(built: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The first datacenter of the demo, of bare servers; nothing is left of them afterwards."""
-    servers = yaml.safe_load((ROOT / "lab/layouts/demo.yaml").read_text())["servers"]
-    own = {name: server for name, server in servers.items() if server["datacenter"] == "dc1"}
-    directory = tmp_path_factory.mktemp("operations")
-    with built.named("operations").up(without_datacenters(own_layout("demo", directory, servers=own))) as lab:
+    """Bare servers; nothing is left of them afterwards."""
+    with built.named("operations").up(own_cluster(tmp_path_factory.mktemp("operations"))) as lab:
         yield lab
 
 
