@@ -63,14 +63,14 @@ lab-preflight: $(VENV)/ready ## Servers with every problem at once
 lab-sites: $(VENV)/ready ## Monitoring and Consul in two datacenters
 	$(RUN)/pytest -q -rs tests/lab/sites
 
-# Three at a time, the longest first: what waits leaves the others time. The lab's own tests look at the whole
-# machine, so no other lab is up beside them.
+# Two at a time: what waits leaves the other one time, and a third lab would leave none. The lab's own tests look at
+# the whole machine, so no other lab is up beside them.
 ifdef TOGETHER
 integration lab-itself: build
 lab-operations lab-cluster lab-sites lab-joining lab-preflight: lab-itself
 endif
 test: browser $(VENV)/ready ## All of it, also on a fresh machine; in CI nothing is left out
-	$(MAKE) --jobs=3 --output-sync TOGETHER=yes SEEDS=700 build lint types lab-itself simulation unit integration \
+	$(MAKE) --jobs=2 --output-sync TOGETHER=yes SEEDS=700 build lint types lab-itself simulation unit integration \
 	    lab-operations lab-cluster lab-sites lab-joining lab-preflight
 
 bench: $(VENV)/ready ## What provision costs over the bare commands, an inventory over test.ping: build/bench.json

@@ -142,12 +142,9 @@ class Lab:
 
     def processes(self, server: str, words: str) -> list[int]:
         """Return a server's processes whose command line has a match of these words, at once."""
-        own = re.compile(rf":freezer:/{self.name}/{server}(/|$)", re.MULTILINE)
-        return [
-            pid
-            for pid in all_processes()
-            if re.search(words, command_line(pid)) and own.search(said_of(pid, "cgroup"))
-        ]
+        groups = [where for where, _, _ in os.walk(f"/sys/fs/cgroup/freezer/{self.name}/{server}")]
+        pids = {int(pid) for group in groups for pid in text_of(f"{group}/cgroup.procs").split()}
+        return [pid for pid in sorted(pids) if re.search(words, command_line(pid))]
 
     def nodes(self, server: str) -> dict[str, dict[str, Any]]:
         """Return the Node objects by name."""
@@ -162,13 +159,13 @@ def all_processes() -> list[int]:
 
 def command_line(pid: int) -> str:
     """Return the words of a process."""
-    return said_of(pid, "cmdline").replace("\0", " ")
+    return text_of(f"/proc/{pid}/cmdline").replace("\0", " ")
 
 
-def said_of(pid: int, what: str) -> str:
-    """Return what the kernel says of a process; nothing once it has ended."""
+def text_of(path: str) -> str:
+    """Return what the kernel says in a file; nothing once what it tells of has ended."""
     try:
-        with open(f"/proc/{pid}/{what}", errors="replace") as file:  # noqa: PTH123 - it is asked often
+        with open(path, errors="replace") as file:  # noqa: PTH123 - it is asked often
             return file.read()
     except OSError:
         return ""

@@ -36,9 +36,11 @@ def votes_while_it_joins(lab: Lab) -> bool:
 
 
 def has_asked_for_its_admission(lab: Lab) -> bool:
-    """Whether dc1-cp-2 has made its key: the next thing is that the control plane mints."""
-    found = lab.processes("dc1-cp-2", "salt-minion")
-    return bool(found) and Path(f"/proc/{found[0]}/root/run/k8s-lifecycle/admission.key").exists()
+    """Wait until dc1-cp-2 has made its key: within a second, the control plane mints."""
+    minion = lab.processes("dc1-cp-2", "salt-minion")[0]
+    key = Path(f"/proc/{minion}/root/run/k8s-lifecycle/admission.key")
+    wait_until("dc1-cp-2 to have made its key", key.exists, 60, every=0.01)
+    return True
 
 
 def power(server: str, *, stays_off: bool = False) -> Callable[[Lab, Run], None]:
