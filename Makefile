@@ -69,9 +69,10 @@ ifdef TOGETHER
 integration lab-itself: build
 lab-operations lab-cluster lab-sites lab-joining lab-preflight: lab-itself
 endif
+test: SEEDS = 700
 test: browser $(VENV)/ready ## All of it, also on a fresh machine; in CI nothing is left out
-	$(MAKE) --jobs=2 --output-sync TOGETHER=yes SEEDS=700 build lint types lab-itself simulation unit integration \
-	    lab-operations lab-cluster lab-sites lab-joining lab-preflight
+	$(MAKE) --jobs=2 --keep-going --output-sync TOGETHER=yes SEEDS=$(SEEDS) build lint types lab-itself simulation \
+	    unit integration lab-operations lab-cluster lab-sites lab-joining lab-preflight
 
 bench: $(VENV)/ready ## What provision costs over the bare commands, an inventory over test.ping: build/bench.json
 	PYTHONPATH=tests $(RUN)/python tests/bench

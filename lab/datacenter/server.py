@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from . import control_groups, disk, network
@@ -91,8 +92,8 @@ def stop(server: Server) -> None:
 
 
 def remove_traces(name: str) -> None:
-    """Remove what systemd-nspawn leaves on the machine."""
-    if (_PROPAGATE / name).exists():
+    """Remove what systemd-nspawn leaves on the machine; another lab, with a server of this name, may have."""
+    with suppress(FileNotFoundError):
         (_PROPAGATE / name).rmdir()
 
 

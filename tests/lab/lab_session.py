@@ -162,6 +162,12 @@ def command_line(pid: int) -> str:
     return text_of(f"/proc/{pid}/cmdline").replace("\0", " ")
 
 
+def lab_of(pid: int) -> str:
+    """Return the name of the lab whose server a process runs on; nothing if it is the machine's own."""
+    found = re.search(r":freezer:/([^/\n]+)/", text_of(f"/proc/{pid}/cgroup"))
+    return found[1] if found else ""
+
+
 def text_of(path: str) -> str:
     """Return what the kernel says in a file; nothing once what it tells of has ended."""
     try:
@@ -190,7 +196,9 @@ def own_cluster(directory: Path) -> Path:
     """Write the demo's first datacenter alone, with a highly available cluster and nothing beside it."""
     servers = yaml.safe_load((ROOT / "lab/layouts/demo.yaml").read_text())["servers"]
     here = {name: place for name, place in servers.items() if place["datacenter"] == "dc1"}
-    return without_datacenters(own_layout("demo", directory, servers=here))
+    layout = without_datacenters(own_layout("demo", directory, servers=here))
+    (directory / "pillar/clusters/dc2-prod.yaml").unlink()
+    return layout
 
 
 def without_datacenters(layout: Path) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lab_session import Lab, change_spec, own_layout
+from lab_session import Lab, change_spec, is_ready, own_layout
 
 CLUSTER = "dc1-prod"
 MISSING = "2.3.99-1"
@@ -101,6 +101,15 @@ def test_nothing_else_was_tried_and_nothing_touched(
     assert report["retcode"] == 1
     assert {step["verb"] for step in report["steps"]} == {"preflight"}
     assert files(spoiled) == before
+
+
+def test_the_cluster_of_the_other_datacenter_is_made_all_the_same(
+    spoiled: Lab, report: dict[str, Any]
+) -> None:
+    spoiled.run("k8s.provision", "dc2-prod")
+    assert all(is_ready(node) for node in spoiled.nodes("dc2-cp-1").values())
+    told = spoiled.run("k8s.plan", "dc2-prod")
+    assert (told["retcode"], told["waves"]) == (0, [])
 
 
 def test_a_person_sees_all_of_it(spoiled: Lab, report: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 import pytest
-from lab_session import ROOT, Lab, all_processes, command_line
+from lab_session import ROOT, Lab, all_processes, command_line, lab_of
 
 BODY = 40
 PYTHON = "/opt/saltstack/salt/bin/python3"
@@ -123,11 +123,13 @@ class Witness:
                 self._listener.wait()
 
     def _look(self) -> None:
-        """Remember the command line of every process on this machine, which is every server's."""
+        """Remember the command line of every process on this machine, but for other labs' servers."""
         known: set[int] = set()
         while not self._ended.wait(0.1):
             now = set(all_processes())
-            self._commands |= {command_line(process) for process in now - known}
+            self._commands |= {
+                command_line(one) for one in now - known if lab_of(one) in (self._lab.name, "")
+            }
             known = now
 
 

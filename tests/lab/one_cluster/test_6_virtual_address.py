@@ -22,13 +22,24 @@ def answers(lab: Lab, server: str) -> bool:
     )
 
 
+def holders(lab: Lab) -> list[str]:
+    """Who carries the virtual address: nobody for a moment while it moves."""
+    addresses = {server: lab("exec", server, "--", "ip", "-4", "addr").stdout for server in CONTROL_PLANES}
+    return [server for server, found in addresses.items() if "10.11.0.100/" in found]
+
+
+def test_the_virtual_address_leaves_a_server_whose_haproxy_ended(
+    demo: Lab, provisioned: dict[str, Any]
+) -> None:
+    (holder,) = holders(demo)
+    with demo.by_hand(holder, "systemctl stop haproxy", "systemctl start haproxy"):
+        wait_until("another one to carry it", lambda: holders(demo) not in ([holder], []), 15)
+        wait_until("the API to answer there", lambda: answers(demo, "dc1-w-1"), 15)
+
+
 def test_the_virtual_address_survives_its_holders_power_cut(demo: Lab, provisioned: dict[str, Any]) -> None:
     assert answers(demo, "dc1-w-1")
-    holder = next(
-        server
-        for server in CONTROL_PLANES
-        if "10.11.0.100/" in demo("exec", server, "--", "ip", "-4", "addr").stdout
-    )
+    (holder,) = holders(demo)
     demo("kill", holder)
     wait_until("the API answers on the virtual address", lambda: answers(demo, "dc1-w-1"), 15, every=0.2)
     demo("start", holder)

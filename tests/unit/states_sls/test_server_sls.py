@@ -188,6 +188,7 @@ class TestEndpointFiles:
         assert "bind *:8443" in text
         for name, address in ADDRESSES.items():
             assert f"server {name} {address}:6443\n" in text
+        assert "check check-ssl verify none inter 3s fastinter 500ms downinter 1s fall 2 rise 1" in text
 
     def test_keepalived_talks_to_the_others_only(self, rendered):
         text = rendered("k8s-keepalived-config")
@@ -195,6 +196,7 @@ class TestEndpointFiles:
         assert peers == ["10.11.0.12", "10.11.0.13"]
         assert "unicast_src_ip 10.11.0.11" in text
         assert "10.11.0.100 dev eth0" in text
+        assert "interval 2\n" in text
 
     def test_both_show_for_which_endpoint_they_are(self, rendered):
         mark = (
