@@ -74,9 +74,11 @@ def grep(paths: list[Path], *how: str) -> list[tuple[str, str]]:
 def main() -> None:
     question = json.load(sys.stdin)
     with tempfile.TemporaryDirectory(dir="/run") as directory:
-        needles, journal = Path(directory, "needles"), Path(directory, "journal")
+        needles, literals, journal = (Path(directory, name) for name in ("needles", "literals", "journal"))
+        paths = list(files(question["roots"], question["always"]))
+        # In files: a witness that sees the command line would take it for what is looked for.
         needles.write_text("\n".join(question["needles"]) + "\n")
-        paths = [path for path in files(question["roots"], question["always"]) if path != needles]
+        literals.write_text("\n".join(re.match(r"[\w-]+", shape)[0] for shape in question["shapes"]) + "\n")
         if "/var" in question["roots"]:
             with journal.open("wb") as into:
                 subprocess.run(["journalctl", "-o", "cat", "--all"], stdout=into, check=True)
@@ -85,8 +87,7 @@ def main() -> None:
             print(f"{path}: a secret")
         for path, said in grep(paths, "--extended-regexp", f"--regexp={question['token']}"):
             print(f"{path}: {said.strip()[:8]!r}...")
-        literal = [word for shape in question["shapes"] for word in ("-e", re.match(r"[\w-]+", shape)[0])]
-        suspects = {path for path, _ in grep(paths, "--fixed-strings", *literal)}
+        suspects = {path for path, _ in grep(paths, "--fixed-strings", f"--file={literals}")}
         for path in suspects:
             text = Path(path).read_bytes()
             for shape in question["shapes"]:
