@@ -5,10 +5,12 @@ LAB := lab/dc
 RUN := $(VENV)/bin
 # Of each kind, how many scenarios of faults by chance the simulation plays.
 SEEDS ?= 150
+# Those that may be up beside each other, the longest first.
+LABS := lab-operations lab-cluster lab-sites lab-joining lab-preflight
 KUBECTL := kubectl --kubeconfig /etc/kubernetes/admin.conf
 
-.PHONY: help check lint types unit simulation integration lab lab-itself lab-cluster lab-operations
-.PHONY: lab-joining lab-preflight lab-sites browser build test bench demo demo-down docs
+.PHONY: help check lint types unit simulation integration lab lab-itself $(LABS)
+.PHONY: browser build test bench demo demo-down docs
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,7 +45,7 @@ browser: ## Chromium, in which tests look at the page of the inventory; where it
 build: ## What the lab starts from and serves, as far as this machine can; the lab's tests say what it cannot
 	-$(LAB) build
 
-lab: lab-itself lab-cluster lab-operations lab-joining lab-preflight lab-sites ## Real clusters on real servers: root, 2 cores, 24 GiB
+lab: lab-itself $(LABS) ## Real clusters on real servers: root, 2 cores, 24 GiB
 
 lab-itself: $(VENV)/ready ## The lab's own tests
 	$(RUN)/pytest -q -rs tests/lab/test_lab_itself.py
@@ -51,7 +53,7 @@ lab-itself: $(VENV)/ready ## The lab's own tests
 lab-cluster: $(VENV)/ready ## The life of one cluster
 	$(RUN)/pytest -q -rs tests/lab/one_cluster
 
-lab-operations: $(VENV)/ready ## What on-call does to one cluster
+lab-operations: $(VENV)/ready ## The operations on one cluster
 	$(RUN)/pytest -q -rs tests/lab/operations
 
 lab-joining: $(VENV)/ready ## Servers that join by themselves
@@ -67,12 +69,12 @@ lab-sites: $(VENV)/ready ## Monitoring and Consul in two datacenters
 # the whole machine, so no other lab is up beside them.
 ifdef TOGETHER
 integration lab-itself: build
-lab-operations lab-cluster lab-sites lab-joining lab-preflight: lab-itself
+$(LABS): lab-itself
 endif
 test: SEEDS = 700
 test: browser $(VENV)/ready ## All of it, also on a fresh machine; in CI nothing is left out
 	$(MAKE) --jobs=2 --keep-going --output-sync TOGETHER=yes SEEDS=$(SEEDS) build lint types lab-itself simulation \
-	    unit integration lab-operations lab-cluster lab-sites lab-joining lab-preflight
+	    unit integration lab
 
 bench: $(VENV)/ready ## What provision costs over the bare commands, an inventory over test.ping: build/bench.json
 	PYTHONPATH=tests $(RUN)/python tests/bench

@@ -27,10 +27,6 @@ open_for_pods() {
 open_for_pods &
 exec /opt/bin/flanneld "$@"
 """
-# Every how many seconds it looks whether its rules are there, by a dozen calls of iptables: as often as
-# kube-proxy does (syncPeriod). By default every 5 s, a tenth of what an idle node does.
-# https://github.com/flannel-io/flannel/blob/master/Documentation/configuration.md (iptables-resync)
-_RESYNC = ["--iptables-resync=30"]
 _RBAC = "rbac.authorization.k8s.io/v1"
 
 
@@ -143,7 +139,10 @@ def _daemon(spec: Spec) -> dict[str, Any]:
         "name": "kube-flannel",
         "image": values["image"],
         "command": ["sh", "-euc", _START, "sh"],
-        "args": ["--ip-masq", "--kube-subnet-mgr", f"--iface={interface}", *_RESYNC],
+        # It looks whether its rules are there, by a dozen calls of iptables, as often as kube-proxy does
+        # (syncPeriod). By default every 5 s, a tenth of what an idle node does.
+        # https://github.com/flannel-io/flannel/blob/master/Documentation/configuration.md (iptables-resync)
+        "args": ["--ip-masq", "--kube-subnet-mgr", f"--iface={interface}", "--iptables-resync=30"],
         "resources": {"requests": {"cpu": "100m", "memory": "50Mi"}},
         "securityContext": {"privileged": False, "capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}},
         "env": [

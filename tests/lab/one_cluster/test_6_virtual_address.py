@@ -24,8 +24,8 @@ def answers(lab: Lab, server: str) -> bool:
 
 def holders(lab: Lab) -> list[str]:
     """Who carries the virtual address: nobody for a moment while it moves."""
-    addresses = {server: lab("exec", server, "--", "ip", "-4", "addr").stdout for server in CONTROL_PLANES}
-    return [server for server, found in addresses.items() if "10.11.0.100/" in found]
+    own = ("ip", "-4", "addr")
+    return [one for one in CONTROL_PLANES if "10.11.0.100/" in lab("exec", one, "--", *own).stdout]
 
 
 def test_the_virtual_address_leaves_a_server_whose_haproxy_ended(
