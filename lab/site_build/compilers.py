@@ -62,7 +62,8 @@ def _compile_go(component: Component, output: Path) -> None:
     # Nor is the debugging information, which the linker would strip, worth 7 % of the compilers' time.
     flags = ["-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false"]
     flags += ["-tags", ",".join(component.tags), "-ldflags", ldflags]
-    environment = {**os.environ, "CGO_ENABLED": "1" if component.cgo else "0"}
+    # A compiler that collects its garbage less often takes a fifth less processor time; memory there is.
+    environment = {**os.environ, "CGO_ENABLED": "1" if component.cgo else "0", "GOGC": "400"}
     build: list[str | Path] = ["go", "build", "-C", component.folder, *flags, "-o", f"{output}/", "tool"]
     run(*build, timeout=GO_BUILD_SECONDS, environment=environment)
     for name, go_name in component.go_names.items():

@@ -2,20 +2,17 @@
 
 import hashlib
 import re
-import sys
 from html import escape
 from pathlib import Path
 
+from datacenter.bootstrap import INTERPRETER
 from datacenter.command import run
-from datacenter.errors import LabError
 
 from site_build.artifact import Artifact, Say
 from site_build.component import COMPONENTS
 from site_build.digest import digest_of
 
 REQUIREMENTS = COMPONENTS / "wheels"
-# Debian 12's, which Salt runs on in the servers.
-PYTHON = (3, 11)
 BUILD_SECONDS = 900
 _CODE = Path(__file__)
 _PAGE = "<!DOCTYPE html>\n<html><body>\n{links}\n</body></html>\n"
@@ -63,13 +60,8 @@ def _write_page(folder: Path, links: list[tuple[str, str]]) -> None:
 
 
 def _build(name: str, target: Path) -> None:
-    if sys.version_info[:2] != PYTHON:
-        wanted, this = (".".join(map(str, version[:2])) for version in (PYTHON, sys.version_info))
-        raise LabError(
-            f"wheels are for the servers' Python {wanted}, this is {this}: run it with python{wanted}"
-        )
     # Not `pip download`: it leaves source packages, which servers could not build without a network.
-    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps")
+    pip = (INTERPRETER, "-m", "pip", "wheel", "--quiet", "--no-deps")
     requirement = REQUIREMENTS / f"{name}.txt"
     run(*pip, "--wheel-dir", target, "--requirement", requirement, timeout=BUILD_SECONDS)
 

@@ -1,0 +1,1 @@
+../coredns-1.14.6/main.go
