@@ -1,11 +1,14 @@
-"""What each command does: read its words, call the part of the lab that does the work."""
+"""What each command does: read its words, call the part of the lab that does the work.
+
+What only few commands need, and is long to import, they import themselves: most enter a server and are gone.
+"""
 
 import dataclasses
 import os
 from argparse import Namespace
 from pathlib import Path
 
-from . import control_groups, disk, lab, layout, machine, network, root, server, state
+from . import control_groups, disk, layout, machine, network, server, state
 from .errors import LabError
 from .paths import BUILD, LAYOUTS
 from .progress import say
@@ -14,15 +17,19 @@ from .status import table
 
 def build(options: Namespace) -> None:
     """Build what servers start from and what the mirror serves; what is built already stays."""
+    from site_build import pipeline  # noqa: PLC0415
+
+    from . import root  # noqa: PLC0415
+
     machine.prepare(say, compiling=options.binaries is None)
     root.build(say)
-    from site_build import pipeline  # noqa: PLC0415 - long to import, and no other command needs it
-
     pipeline.build(BUILD, options.binaries, say)
 
 
 def up(options: Namespace) -> None:
     """Bring up a layout, given as a path or by the bare name of one that is kept with the lab."""
+    from . import lab  # noqa: PLC0415
+
     name = options.layout
     path = Path(name) if name.endswith(".yaml") else LAYOUTS / f"{name}.yaml"
     machine.prepare(say, compiling=False)
@@ -36,17 +43,23 @@ def status(_: Namespace) -> None:
 
 def down(_: Namespace) -> None:
     """Leave nothing of the lab on this machine."""
+    from . import lab  # noqa: PLC0415
+
     lab.down(say)
 
 
 def add(options: Namespace) -> None:
     """Put one more server into the lab."""
+    from . import lab  # noqa: PLC0415
+
     fields = [field.name for field in dataclasses.fields(layout.Server)]
     lab.add(layout.Server(**{field: getattr(options, field) for field in fields}), say)
 
 
 def start(options: Namespace) -> None:
     """Boot a server that is off."""
+    from . import lab  # noqa: PLC0415
+
     lab.start_all([_server(options)], state.current_layout(), say)
 
 
@@ -62,6 +75,8 @@ def kill(options: Namespace) -> None:
 
 def reinstall(options: Namespace) -> None:
     """Put a new disk into a server, as a reinstallation does; the master knows its key."""
+    from . import lab  # noqa: PLC0415
+
     lab.reinstall(_server(options), say)
 
 

@@ -14,7 +14,7 @@ from .paths import LAB_NAME
 
 MOUNT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
-FREEZE_SECONDS = 30
+FREEZE_SECONDS, TRY_SECONDS = 30, 1
 HIERARCHIES = (*CONTROLLERS, "systemd", "unified")
 
 
@@ -53,17 +53,26 @@ def processes(server: str) -> list[int]:
 
 def freeze(server: str) -> None:
     """Stop every process of the server where it stands; only the kernel still answers for it."""
-    _set_freezer(server, "FROZEN")
+
+    def frozen() -> bool:
+        # A program with threads that becomes another one (exec) waits for their end. Where they froze first,
+        # the server never is: all go on for a moment, and are stopped again.
+        if _freezer(server).read_text().strip() == "FREEZING":
+            thaw(server)
+        _set_freezer(server, "FROZEN", TRY_SECONDS)
+        return True
+
+    wait_until(f"{server} to stop", frozen, FREEZE_SECONDS)
 
 
 def thaw(server: str) -> None:
     """Let a frozen server go on."""
-    _set_freezer(server, "THAWED")
+    _set_freezer(server, "THAWED", FREEZE_SECONDS)
 
 
 def is_frozen(server: str) -> bool:
     """Say whether the server is frozen."""
-    state = _group("freezer", server) / "freezer.state"
+    state = _freezer(server)
     return state.exists() and state.read_text().strip() != "THAWED"
 
 
@@ -98,6 +107,10 @@ def _group(hierarchy: str, server: str) -> Path:
     return MOUNT / hierarchy / LAB_NAME / server
 
 
+def _freezer(server: str) -> Path:
+    return _group("freezer", server) / "freezer.state"
+
+
 def _lab_groups() -> Iterator[Path]:
     for hierarchy in HIERARCHIES:
         parent = MOUNT / hierarchy / LAB_NAME
@@ -119,11 +132,11 @@ def _inherit_cpuset(group: Path) -> None:
                 (level / name).write_text((level.parent / name).read_text())
 
 
-def _set_freezer(server: str, state: str) -> None:
-    file = _group("freezer", server) / "freezer.state"
+def _set_freezer(server: str, state: str, seconds: float) -> None:
+    file = _freezer(server)
     file.write_text(state)
     reached = f"{server} to be {state}"
-    wait_until(reached, lambda: file.read_text().strip() == state, FREEZE_SECONDS, interval=0.01)
+    wait_until(reached, lambda: file.read_text().strip() == state, seconds, interval=0.01)
 
 
 def _kill(pid: int) -> None:

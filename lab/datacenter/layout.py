@@ -83,7 +83,7 @@ class Layout:
 def load(path: Path) -> Layout:
     """Read and check a layout file; every mistake in it is reported at once."""
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     except OSError as error:
         raise LabError(f"layout {path}: {error.strerror}") from error
     except yaml.YAMLError as error:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +84,8 @@ def _install_packages(say: Say) -> None:
 
 def _try_kernel() -> None:
     """Make, in namespaces that end at once, one of each thing that servers are made of."""
+    import tempfile  # noqa: PLC0415 - long to import, and seldom needed
+
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
         for script in (_TRY_NETWORK, _TRY_OVERLAY):
             try:

@@ -46,6 +46,8 @@ def files(server: Server) -> Path:
 def start(server: Server, shared: Sequence[str]) -> None:
     """Begin to boot the server, with more options of systemd-nspawn; then `wait_booted`."""
     control_groups.kill(server.id)
+    # A kubelet takes what is left of groups for containers, and waits for each of them to answer.
+    control_groups.remove(server.id)
     control_groups.create(server.id)
     network.register(server)
     place = disk.directory(server)
