@@ -19,7 +19,7 @@ KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowDown": 40}
 # When what the page shows is on the screen: the second frame after everything is loaded.
 SHOWN = """
 new Promise((told) => {
-  const frames = () => requestAnimationFrame(() => requestAnimationFrame(() => told(performance.now())));
+  const frames = () => requestAnimationFrame(() => requestAnimationFrame(() => told()));
   document.readyState === "complete" ? frames() : addEventListener("load", frames);
 })
 """
@@ -72,9 +72,9 @@ class Browser:
                 return said["result"]
 
     def open(self, path):
-        """Open a file; return after how many milliseconds it was shown."""
+        """Open a file; return once it is shown."""
         self.command("Page.navigate", url=path.as_uri())
-        return self.evaluate(SHOWN)
+        self.evaluate(SHOWN)
 
     def evaluate(self, script):
         """Return the value of a script, which the page's policy does not concern."""
