@@ -247,6 +247,31 @@ def wait_ready(node: str, timeout: float = 180) -> str:
         return nodes_.wait_ready(Api.local(), node, timeout)
 
 
+def wait_not_ready(node: str, timeout: float = 90) -> str:
+    """Wait until no kubelet reports for a node any more: it is not Ready, or not in the cluster.
+
+    The controller manager takes a silent node for Ready for 50 s, its ``--node-monitor-grace-period``.
+    https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/
+
+    node
+        The node's name.
+    timeout
+        For how many seconds. Default: 90.
+
+    Returns what it still says by then; empty if it is not Ready.
+
+    Raises an error if the API server on this server does not answer or refuses.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt dc1-cp-1 k8s_api.wait_not_ready dc1-w-1 timeout=60
+    """
+    with failures.told(f"waiting for node {node} not to be Ready"):
+        return nodes_.wait_not_ready(Api.local(), node, timeout)
+
+
 def smoke_check(
     fence: int, spec: dict[str, Any], nodes: list[str], timeout: float = 180
 ) -> dict[str, dict[str, Any]]:

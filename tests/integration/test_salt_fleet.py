@@ -125,12 +125,26 @@ def test_a_job_whose_process_was_killed_is_missing(fleet: HastyFleet, ask: Ask, 
 def test_an_answer_that_the_listener_lost_is_found_in_the_job_cache(
     fleet: HastyFleet, worker: SaltMinion
 ) -> None:
-    fleet.start([Call(worker.id, "test.echo", {"text": "heard"}, 10)])
-    ((jid, _),) = fleet._pending
-    lost = fleet._client.event.get_event(wait=DEADLINE, tag=f"salt/job/{jid}/ret", match_type="startswith")
-    assert lost["return"] == "heard"
+    assert _lost(fleet, Call(worker.id, "test.echo", {"text": "heard"}, 10)) == "heard"
     found = answers(fleet, 1)[worker.id]
     assert (found.outcome, found.value) == (Outcome.OK, "heard")
+
+
+def test_a_failure_that_the_listener_lost_is_a_failure_in_the_job_cache(
+    fleet: HastyFleet, worker: SaltMinion
+) -> None:
+    assert "it broke" in _lost(fleet, Call(worker.id, "test.exception", {"message": "it broke"}, 10))
+    found = answers(fleet, 1)[worker.id]
+    assert found.outcome is Outcome.FAILED
+    assert "it broke" in found.error
+
+
+def _lost(fleet: HastyFleet, call: Call) -> str:
+    """Start a call, and take its answer off the bus before the fleet hears it."""
+    fleet.start([call])
+    ((jid, _),) = fleet._pending
+    lost = fleet._client.event.get_event(wait=DEADLINE, tag=f"salt/job/{jid}/ret", match_type="startswith")
+    return str(lost["return"])
 
 
 def _wake(fleet: HastyFleet, minion: SaltMinion) -> None:

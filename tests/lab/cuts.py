@@ -49,11 +49,7 @@ def master(lab: Lab, run: Run) -> None:
     lab("kill", "master")
     run.communicate(timeout=30)
     lab("start", "master")
-    wait_until(
-        "every minion of dc1 is back",
-        lambda: lab("salt", "dc1-*", "test.ping", "-t", "5", check=False).returncode == 0,
-        120,
-    )
+    lab.wait_for_minions("dc1-*")
 
 
 def kill_minion(lab: Lab, server: str) -> None:
@@ -66,12 +62,4 @@ def kill_minion(lab: Lab, server: str) -> None:
 def restart_minion(lab: Lab, server: str) -> None:
     """A server's minion starts again, and answers."""
     lab("exec", server, "--", "systemctl", "restart", "salt-minion")
-    wait_for_minion(lab, server)
-
-
-def wait_for_minion(lab: Lab, server: str) -> None:
-    wait_until(
-        f"the minion of {server} answers",
-        lambda: "True" in lab("salt", server, "test.ping", "-t", "5", check=False).stdout,
-        120,
-    )
+    lab.wait_for_minions(server)

@@ -18,6 +18,15 @@ NAME = "labitself"
 RUNTIME = Path("/run/lab-datacenters")
 MASTER_ADDRESS = "10.10.0.10"
 LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+# Eight programs that have threads and become another one without end; a large environment takes exec long.
+BECOMING = """
+import os, sys, threading, time
+if "0" not in os.environ:
+    any(os.fork() == 0 for _ in range(7))
+for _ in range(5):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+os.execve(sys.executable, sys.orig_argv, {str(name): "x" * 120000 for name in range(12)})
+"""
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +98,8 @@ def test_exec_passes_input_output_and_status(one: Lab) -> None:
 
 
 def test_power_cut_keeps_the_disk_and_ends_every_process(one: Lab) -> None:
-    one("exec", SERVER, "--", "sh", "-c", "echo kept > /root/file; sync")
+    container = "/sys/fs/cgroup/pids/kubepods/pod/container"  # what a kubelet takes for one that runs
+    one("exec", SERVER, "--", "sh", "-euc", f"echo kept > /root/file; sync; mkdir -p {container}")
     began = time.monotonic()
     one("kill", SERVER)
     assert time.monotonic() - began < 5
@@ -98,6 +108,7 @@ def test_power_cut_keeps_the_disk_and_ends_every_process(one: Lab) -> None:
     assert not [pid for group in groups for pid in lines(group)]
     one("start", SERVER)
     assert one("exec", SERVER, "--", "cat", "/root/file").stdout == "kept\n"
+    assert one("exec", SERVER, "--", "test", "-e", container, check=False).returncode == 1
     wait_until(f"{SERVER} answers Salt after its power cut", lambda: answers(one), 60)
 
 
@@ -139,6 +150,18 @@ def test_frozen_server_is_silent_until_thawed(one: Lab) -> None:
     assert "lab/dc thaw" in refused.stderr
     one("thaw", SERVER)
     assert answers(one)
+
+
+def test_a_server_freezes_whatever_its_programs_become(one: Lab) -> None:
+    python = ("/opt/saltstack/salt/bin/python3", "-S", "-c", BECOMING)
+    one("exec", SERVER, "--", "systemd-run", "--quiet", "--unit=becoming", *python)
+    try:
+        wait_until("all of them", lambda: len(one.processes(SERVER, "sys.orig_argv")) == 8, 30)
+        for _ in range(3):
+            one("freeze", SERVER)
+            one("thaw", SERVER)
+    finally:
+        one("exec", SERVER, "--", "systemctl", "kill", "--signal=KILL", "becoming")
 
 
 @pytest.mark.parametrize("sides", [(SERVER, "master"), ("dc1", "hub"), (SERVER, "hub"), ("mirror", "master")])

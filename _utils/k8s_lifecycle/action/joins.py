@@ -68,6 +68,9 @@ def _may_join(catalogue: Catalogue, known: Collection[str], server: str) -> None
     place = catalogue.assignment(server)
     if place and place.role == "spare":
         raise Failure(server, "join", f"it is a spare of {place.cluster}", "put it into a pool")
+    if place and place.role == "control-plane":
+        said = f"it is a control plane of {place.cluster}, of which the others' endpoints must be told first"
+        raise Failure(server, "join", said, f"run `salt-run k8s.provision {place.cluster}`")
     if place and server not in known:
         said, remedy = "the master has no accepted key of it", "look at `salt-key --list-all`"
         raise Failure(server, "join", said, remedy)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import salt.client
+import salt.key
 import salt.utils.args
-import salt.utils.minions
 
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome, Ticket
 
@@ -64,8 +64,11 @@ class SaltFleet:
         return time.monotonic()
 
     def known(self) -> frozenset[str]:
-        """Return the minions whose keys are accepted."""
-        return frozenset(salt.utils.minions.CkMinions(self._opts)._pki_minions())
+        """Return the minions whose keys are accepted; raise what reading them raises.
+
+        Salt's matcher would log that and say that there are none: a server without a key is forgotten.
+        """
+        return frozenset(salt.key.get_key(self._opts).list_status("accepted").get("minions") or ())
 
     def start(self, calls: Sequence[Call]) -> list[Ticket]:
         """Publish calls: those with equal function, arguments and timeout as one job."""
@@ -156,11 +159,15 @@ class SaltFleet:
         return self.SILENCE / 2 if server in self._silent else self.SILENCE
 
     def _last_look(self, pending: _Pending, reason: str) -> Answer:
-        """Return what the job cache has: an answer may have reached the master and not this listener."""
-        returned = self._client.get_cache_returns(pending.jid).get(pending.call.server)
+        """Return what the job cache has: an answer may have reached the master and not this listener.
+
+        Not by the client's `get_cache_returns`, which keeps to itself whether the job succeeded.
+        """
+        cached = self._client.returners[f"{self._opts['master_job_cache']}.get_jid"](pending.jid)
+        returned = cached.get(pending.call.server)
         if returned is None:
             return Answer(pending.call.server, Outcome.MISSING, error=reason)
-        return _answer(pending.call.server, {"return": returned["ret"], **returned})
+        return _answer(pending.call.server, returned)
 
     def _ask(self) -> None:
         """Ask the minions of jobs that are out for long whether they still run them."""

@@ -110,6 +110,8 @@ class Scheduler:
             self._resume(heapq.heappop(self._timers).task, None)
 
     def _arrived(self, ticket: Ticket, answer: Answer) -> None:
+        if ticket not in self._waiting:  # an earlier run on this fleet asked, and ended before
+            return
         calls, place = self._waiting.pop(ticket)
         calls.answers[place] = answer
         calls.left -= 1

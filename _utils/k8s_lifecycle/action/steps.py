@@ -23,11 +23,13 @@ from k8s_lifecycle.model.spec import Spec
 
 KUBEADM_TIMEOUT = 600
 READY_TIMEOUT = 180
+NOT_READY_TIMEOUT = 90  # the controller manager believes a silent kubelet for 50 s
 SERVING_TIMEOUT = 30
 SMOKE_TIMEOUT = 180
 ADMISSION_SECONDS = 600
 JOINED = (Condition.MEMBER,)
 NOT_JOINED = (Condition.BARE, Condition.REINSTALLED)
+POWER_OFF = "power off the other machine that has this name, then run again"
 # How many state runs may wait on a server. A number makes the job itself wait: with True, Salt 3008 puts it
 # aside, says that it does not run (saltutil.find_job), and runs it later though nobody waits for it any more.
 QUEUE = 20
@@ -122,6 +124,8 @@ def remove_member(run: Run, step: Step) -> Task:
     """Remove the etcd member of a server that has lost its data, behind the quorum proof; forget its node."""
     members = yield from etcd_gate.members(run, avoid=step.server)
     member = next((one for one in members if one.name == run.spec.node_name(step.server)), None)
+    if member and member.healthy:
+        raise Failure(step.server, "removing its etcd member", "another machine runs it", POWER_OFF)
     if member:
         proof = prove(members, Act.REMOVE, member.name)
         if not proof:
@@ -139,11 +143,28 @@ def reset(run: Run, step: Step) -> Task:
         arguments = {"cluster": run.spec.name, "not_voting": control_plane}
         answer = yield run.change(step.server, "k8s_kubeadm.reset", KUBEADM_TIMEOUT, **arguments)
         yield from _judge(run, step, answer, "kubeadm reset", becomes=NOT_JOINED)
-    yield from forget_node(run, step)
+    yield from _delete_node(run, step)
 
 
 def forget_node(run: Run, step: Step) -> Task:
-    """Delete the node of a server that is bare: a join refuses a name that was Ready a moment ago."""
+    """Delete the node of a server that is bare, once no kubelet reports under its name any more.
+
+    A join refuses a name that is Ready, and is right: it may be the server's old machine, which still serves.
+    """
+    node = run.spec.node_name(step.server)
+    run.waits_for(step, f"node {node} not to be Ready any more")
+    arguments = {"node": node, "timeout": NOT_READY_TIMEOUT}
+    why = yield from through_control_plane(
+        run, "k8s_api.wait_not_ready", arguments, NOT_READY_TIMEOUT + 30, avoid=step.server
+    )
+    if why:
+        raise Failure(
+            step.server, f"waiting {NOT_READY_TIMEOUT} s for its old kubelet to end", why, POWER_OFF
+        )
+    yield from _delete_node(run, step)
+
+
+def _delete_node(run: Run, step: Step) -> Task:
     arguments = {"fence": run.fence, "node": run.spec.node_name(step.server)}
     yield from through_control_plane(run, "k8s_api.delete_node", arguments, avoid=step.server)
 

@@ -102,6 +102,16 @@ def wait_ready(api: Api, name: str, timeout: float) -> str:
         time.sleep(0.5)
 
 
+def wait_not_ready(api: Api, name: str, timeout: float) -> str:
+    """Wait until a node is not Ready, or not there; return what it says if it is Ready by then."""
+    deadline = time.monotonic() + timeout
+    while (node := api.find(f"{NODES}/{name}")) and is_ready(node):
+        if time.monotonic() > deadline:
+            return "its kubelet still reports"
+        time.sleep(0.5)
+    return ""
+
+
 def delete(api: Api, name: str) -> bool:
     """Delete a node from the cluster; return whether it was there."""
     return api.delete(f"{NODES}/{name}")

@@ -22,6 +22,7 @@ class Condition(Enum):
     REINSTALLED_VOTER = "was reinstalled, and etcd still counts on it"
     FOREIGN = "belongs to another cluster"
     RENAMED = "is a node whose name is not its minion id"
+    LOCKED_OUT = "is a node that was opened for pods, and its kubelet's credentials are gone"
     UNKNOWN = "holds a control plane, and etcd does not tell whether it counts on it"
     UNSTARTED = "holds etcd data and starts no etcd, while other control planes wait for a quorum"
     STOPPED = "holds a control plane whose API does not answer"
@@ -95,7 +96,8 @@ def _without_member(spec: Spec, view: View, server: Server) -> Condition:
         return _bare(spec, view, server)
     if view.members is None:
         return Condition.UNKNOWN
-    if any(one.name and one.healthy and not one.hosts.isdisjoint(server.addresses) for one in view.members):
+    here = [one for one in view.members if one.name and not one.hosts.isdisjoint(server.addresses)]
+    if here and (server.etcd_data or any(one.healthy for one in here)):
         return Condition.RENAMED
     return Condition.LEFTOVER if server.authority or not server.etcd_data else Condition.FOREIGN
 
@@ -108,6 +110,8 @@ def _worker(spec: Spec, view: View, server: Server) -> Condition:
     node = view.nodes.get(spec.node_name(server.id))
     if _came_up(server, node):
         return Condition.MEMBER
+    if node is not None and not node.starts_up:
+        return Condition.LOCKED_OUT
     others = (one for one in view.nodes.values() if one.ready and one is not node)
     serves = any(set(one.addresses) & set(server.addresses) for one in others)
     return Condition.RENAMED if serves else Condition.LEFTOVER

@@ -9,7 +9,7 @@ from k8s_lifecycle.decision.condition import Condition, conditions, missing_phas
 from k8s_lifecycle.decision.held import leave_held
 from k8s_lifecycle.decision.plan import Plan, Step, Wave, waves
 from k8s_lifecycle.model import addon, kubeadm_config
-from k8s_lifecycle.model.facts import Facts, Node, Server
+from k8s_lifecycle.model.facts import Facts, Node, Server, View
 from k8s_lifecycle.model.spec import Assignment, Spec
 from k8s_lifecycle.model.versions import Version
 
@@ -51,7 +51,11 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
         for server in assignments
         if server not in kept_out and server not in must_wait and (only is None or server in only)
     }
-    blocked = _blocked(spec, facts, todo) | (must_wait if only is None else {})
+    blocked = _blocked(spec, facts, todo)
+    if only is None:
+        blocked |= must_wait
+    else:  # who was named is told why it does not join
+        blocked |= {name: why for name, why in {**kept_out, **must_wait}.items() if name in only}
     joining = _joining(spec, assignments, todo, lead)
     settling = sorted(joining, key=lambda server: assignments[server].role == "control-plane")
     version = target_version(spec, facts)
@@ -74,7 +78,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
             _leftover_admissions(facts, lead),
         ),
         blocked=blocked,
-        notes=(*_notes(spec, facts), *kept_out.values()),
+        notes=(*_notes(spec, facts), *(f"{name} is left out: {why}" for name, why in kept_out.items())),
         partial=any(condition is Condition.UNJUDGED for condition in todo.values()),
     )
     return leave_held(found, spec, facts)
@@ -100,9 +104,27 @@ def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditi
             f"{facts.cluster.seen_by}: etcd did not tell its members ({facts.cluster.etcd_error}): without "
             "them nothing is decided about control planes — mend etcd, then run again"
         )
+    elif lost := _lost_data(facts.cluster, facts, assignments):
+        refusals.append(lost)
     else:
         refusals += drift(spec, facts)
     return tuple(refusals)
+
+
+def _lost_data(view: View, facts: Facts, assignments: Assignments) -> str:
+    """Tell of an etcd that began anew under the old CA. Nobody joins before an init has left kubeadm-config.
+
+    The first control plane's etcd does so where its data is gone: its manifest names no other member.
+    """
+    known = (name for name in assignments if (found := facts.servers.get(name)) and found.authority)
+    others = [name for name in known if name != view.seen_by]
+    if view.configuration is not None or not others:
+        return ""
+    return (
+        f"etcd on {view.seen_by} knows no cluster, but {', '.join(others)} joined one with the same CA: "
+        "its data is gone, or not mounted. Nothing is reset — stop the kubelet and etcd there, then mount "
+        "the data, restore it from a snapshot, or let control planes that have it form a quorum"
+    )
 
 
 def drift(spec: Spec, facts: Facts) -> list[str]:
@@ -200,6 +222,7 @@ def _blocked(spec: Spec, facts: Facts, todo: Conditions) -> dict[str, str]:
     remedies = {
         Condition.SILENT: "bring its minion back and run again; nothing was decided about it",
         Condition.RENAMED: "give its minion that name as its id; a node cannot be renamed",
+        Condition.LOCKED_OUT: "give it new ones: `salt-run k8s.rotate_certs`",
         Condition.FOREIGN: "its data is not this cluster's: look at it, then `kubeadm reset` it yourself",
     }
     return {
@@ -212,7 +235,7 @@ def _blocked(spec: Spec, facts: Facts, todo: Conditions) -> dict[str, str]:
 def _kept_out(spec: Spec, facts: Facts, assignments: Assignments, state: Conditions) -> dict[str, str]:
     """Return which servers' grains keep them out of their pool, and why; a member stays what it is."""
     return {
-        name: f"{name} is left out: {reason}"
+        name: reason
         for name, server in facts.servers.items()
         if name in assignments
         and state[name] is not Condition.MEMBER

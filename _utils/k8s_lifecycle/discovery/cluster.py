@@ -101,7 +101,7 @@ def _look(told: Configuration, api: Api) -> tuple[list[str], list[str]]:
         slices = [part for one in api.get(SLICES)["items"] if (part := endpoints(one))]
         todo, refused = compare(told, api, services, slices)
         late += [*(one.id for one in todo.write), *todo.remove]
-        left += [f"Service {name} is not in Consul: {why}" for name, why in refused.items()]
+        left += [f"Service {name} is not in Consul: {why}" for name, why in sorted(refused.items())]
     return late, left
 
 

@@ -151,7 +151,15 @@ def _passthrough(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueProblemError("is not a mapping")
     _require_plain(value, "")
-    return dict(value)
+    found: dict[str, Any] = _without_nulls(value)
+    return found
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a value without the keys that have none: what is empty counts as not written, as elsewhere."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _require_plain(value: Any, where: str) -> None:
@@ -165,6 +173,8 @@ def _require_plain(value: Any, where: str) -> None:
             _require_plain(item, f"{where}.{key}" if where else key)
     elif isinstance(value, list | tuple):
         for item in value:
+            if item is None:
+                raise ValueProblemError(f"has an empty item in the list at {where}")
             _require_plain(item, where)
     elif value is not None and not isinstance(value, str | int | float | bool):
         raise ValueProblemError(f"has a {type(value).__name__} at {where}; YAML needs quotes around it")
@@ -273,7 +283,7 @@ PASSWORD = Secret(
     "of an sdb what sdb.get returns: Salt resolves no sdb:// in a pillar",
 )
 POOL_NAME = text("a pool name", DNS_LABEL, "general (lower case letters, digits and '-')")
-PREFLIGHT_CHECK = text("a kubeadm preflight check", r"[A-Za-z0-9-]+", "SystemVerification")
+PREFLIGHT_CHECK = text("a kubeadm preflight check", r"[A-Za-z0-9._-]+", "SystemVerification")
 SALT_URL = text("a salt:// file", r"(salt://\S+)?", "salt://k8s/files/cilium.yaml")
 SCALAR_TEXT = Scalar(
     "a value", "write text or a whole number, quoted if YAML reads it as something else", _scalar_text
@@ -286,7 +296,7 @@ SERVICE_GLOB = text(
 )
 SIZE = text("a size", r"[1-9]\d*[MGT]B", "50GB")
 SUITE = text("a repository suite", r"/|[A-Za-z0-9][\w./-]*", "bookworm")
-SYSCTL = text("a sysctl", r"[a-z0-9_]+([./][\w*-]+)+", "vm.max_map_count")
+SYSCTL = text("a sysctl", r"[a-z0-9_]+([./][\w-]+)+", "vm.max_map_count")
 TOKEN = Secret(
     "a token", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "write what `uuidgen` prints, in lower case"
 )

@@ -31,7 +31,7 @@ def differences(
     for module in modules:
         wanted[module], found[module] = "loaded", "loaded" if _is_loaded(module, root) else None
     for name, value in settings.items():
-        now = _content(root / "proc/sys" / name.replace(".", "/"))
+        now = _content(_path(root, name))
         if now is not None or name not in BRIDGES:
             wanted[name], found[name] = value, None if now is None else " ".join(now.split())
     return {name: {"old": found[name], "new": new} for name, new in wanted.items() if new != found[name]}
@@ -45,12 +45,19 @@ def apply(modules: Sequence[str], settings: Mapping[str, str], root: Path = ROOT
     if absent:
         output("modprobe", "--all", *absent)
     for name in differences((), settings, root).keys() & settings.keys():
-        path = root / "proc/sys" / name.replace(".", "/")
+        path = _path(root, name)
         if not path.exists():
             raise RuntimeError(
                 f"the kernel has no setting {name} — load its module, or take it out of sysctl"
             )
         path.write_text(settings[name], encoding="ascii")
+
+
+def _path(root: Path, name: str) -> Path:
+    """Return a setting's file. Where its first separator is a slash, dots are dots, as sysctl.d(5) says."""
+    if "." in name.partition("/")[0]:
+        name = name.translate(str.maketrans("./", "/."))
+    return root / "proc/sys" / name
 
 
 def _files(modules: Sequence[str], settings: Mapping[str, str]) -> dict[str, str]:

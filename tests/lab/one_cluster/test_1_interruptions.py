@@ -54,7 +54,7 @@ def power(server: str, *, stays_off: bool = False) -> Callable[[Lab, Run], None]
         said = run.communicate(timeout=ENDED)[0]
         assert run.returncode == 1, said
         lab("start", server)
-        cuts.wait_for_minion(lab, server)
+        lab.wait_for_minions(server)
 
     return cut
 

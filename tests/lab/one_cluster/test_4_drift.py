@@ -138,4 +138,4 @@ def other_servers(own: Path) -> Iterator[None]:
 def without_minion(lab: Lab, server: str) -> Iterator[None]:
     with lab.by_hand(server, "systemctl stop salt-minion", "systemctl start salt-minion"):
         yield
-    lab.wait_for_minion(server)
+    lab.wait_for_minions(server)

@@ -47,5 +47,7 @@ def test_the_virtual_address_survives_its_holders_power_cut(demo: Lab, provision
         "the cluster is healthy again",
         lambda: demo.run("k8s.status", "dc1-prod", check=False)["retcode"] == 0,
         180,
-        every=5,
+        every=3,
     )
+    restarts = ("systemctl", "show", "kubelet", "--property=NRestarts", "--value")
+    assert demo("exec", holder, "--", *restarts).stdout.strip() == "0"

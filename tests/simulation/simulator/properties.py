@@ -44,6 +44,7 @@ READ_ONLY = {
     "k8s_server.preflight",
     "k8s_kubeadm.wait",
     "k8s_etcd.members",
+    "k8s_api.wait_not_ready",
     "k8s_api.wait_ready",
     "k8s_node.waiting",
     "k8s_drain.look",

@@ -45,6 +45,7 @@ class Clusters(Catalogue):
         places = {
             "w": Assignment("dc1-prod", "worker", "general"),
             "s": Assignment("dc1-prod", "spare", None),
+            "c": Assignment("dc1-prod", "control-plane", None),
         }
         return places.get(minion_id[0])
 
@@ -75,6 +76,7 @@ def test_servers_of_one_cluster_are_joined(catalogue):
         ([], "no server named"),
         (["x1"], "no cluster in .* names or allows it — name a minion id, or add it to a pool there"),
         (["s1"], "it is a spare of dc1-prod"),
+        (["c1"], "run `salt-run k8s.provision dc1-prod`"),
         (["w9"], "no accepted key"),
     ],
 )

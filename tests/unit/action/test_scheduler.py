@@ -57,6 +57,18 @@ def test_what_runs_aside_is_waited_for_by_nobody():
     assert fleet.clock == 21
 
 
+def test_an_answer_that_an_earlier_run_asked_for_is_nothing_to_the_next():
+    fleet = Echo()
+
+    def gives_up():
+        yield Sleep(1)
+        raise ValueError("lost its lock")
+
+    with pytest.raises(ValueError, match="lost its lock"):
+        Scheduler(fleet).run(gives_up(), background=[ask(5, "late")])
+    assert Scheduler(fleet).run(ask(10, "tidied up")) == "tidied up"
+
+
 def test_what_breaks_aside_ends_the_run():
     def aside():
         yield call(1, None)

@@ -57,7 +57,7 @@ def control_plane(version="1.36.3", auto_approve=False, phases=(), others=(), no
             node("dc1-cp-1", {"node-role.kubernetes.io/control-plane": ""}),
             *(nodes or [node("dc1-w-1")]),
         ],
-        "cluster_configuration": None,
+        "cluster_configuration": {},
         "kubelet_configuration": None,
         "phases": {name: name in (phases or made) for name in made} | {"network_addon": None},
         "auto_approve": auto_approve,

@@ -66,6 +66,58 @@ class TestWithoutAnApi:
         assert found.partial
 
 
+class TestLostData:
+    """The first control plane's etcd begins anew where its data is gone: its manifest names no other."""
+
+    def answers(self, **worker):
+        first = control_plane("1.37.2", nodes=[], view={"cluster_configuration": None}, phases=["coredns"])
+        return {"dc1-cp-1": first, "dc1-w-1": bare(files=worker)}
+
+    def test_nothing_is_reset_that_joined_the_cluster_it_was(self):
+        found = planned(spec(), self.answers(**A_NODE | {"ca": "sha256:ours"}))
+        assert not found.steps
+        assert "etcd on dc1-cp-1 knows no cluster, but dc1-w-1 joined one" in found.refusals[0]
+
+    def test_an_init_that_was_cut_off_is_finished(self):
+        assert "init dc1-cp-1" in steps(planned(spec(), self.answers()))
+
+
+class TestLockedOut:
+    """A rotation that was cut off leaves a worker that serves without its kubelet's credentials."""
+
+    @pytest.mark.parametrize("starts_up", [True, False])
+    def test_only_a_node_that_was_never_opened_is_joined_anew(self, starts_up):
+        taints = [{"key": kubeadm_config.STARTUP_TAINT, "effect": "NoSchedule"}] if starts_up else []
+        first = control_plane("1.37.2", nodes=[node("dc1-w-1", taints=taints)], kubelet={"active": True})
+        worker = bare(files=A_NODE | {"kubelet_conf": False, "bootstrap_kubelet_conf": True})
+        found = planned(spec(), {"dc1-cp-1": first, "dc1-w-1": worker})
+        assert ("reset dc1-w-1" in steps(found)) == starts_up
+        assert ("k8s.rotate_certs" in found.blocked.get("dc1-w-1", "")) != starts_up
+
+
+class TestOtherNames:
+    """A control plane whose node is not called like its minion is left alone, also while its etcd is down."""
+
+    @pytest.mark.parametrize("healthy", [True, False])
+    def test_it_is_not_reset(self, healthy):
+        other = MEMBER | {
+            "name": "old",
+            "id": "2",
+            "healthy": healthy,
+            "peer_urls": ["https://10.11.0.12:2380"],
+        }
+        wanted = spec(control_plane=THREE)
+        first = control_plane("1.37.2", others=[other], kubelet={"active": True})
+        files = {**A_NODE, "etcd_data": True}
+        answers = {name: bare(addresses=[address]) for name, address in ADDRESSES.items()}
+        answers |= {
+            "dc1-cp-1": first,
+            "dc1-cp-2": answers["dc1-cp-2"] | {"files": bare(files=files)["files"]},
+        }
+        assert "dc1-cp-2" not in {step.server for step in planned(wanted, answers).steps}
+        assert "name" in planned(wanted, answers).blocked["dc1-cp-2"]
+
+
 class TestEndpointOfMembers:
     def answers(self, wanted, *known):
         first = control_plane(

@@ -1,5 +1,7 @@
 """A provision for servers that ask to join: it joins a cluster that is there, and touches nothing else."""
 
+import dataclasses
+
 import pytest
 from answers import MEMBER, bare, control_plane
 
@@ -75,6 +77,17 @@ def test_the_binding_that_approves_anything_is_removed_first(spec, assignments):
     other = {**MEMBER, "name": "dc1-cp-2", "id": "2"}
     answers = {"dc1-cp-1": control_plane(auto_approve=True, others=[other]), "dc1-w-3": bare()}
     assert "restrict_bootstrap dc1-cp-1" in steps(asked(spec, assignments, answers, "dc1-w-3"))
+
+
+def test_a_server_that_is_named_and_does_not_join_is_told_why(spec, assignments):
+    spec = dataclasses.replace(
+        spec, pools={"general": dataclasses.replace(spec.pools["general"], grains={"rack": "a"})}
+    )
+    answers = {"dc1-cp-1": control_plane(), "dc1-w-2": bare(grains={}), "dc1-w-3": bare(grains={})}
+    found = asked(spec, assignments, answers, "dc1-w-3")
+    assert not found.steps
+    assert list(found.blocked) == ["dc1-w-3"]
+    assert "rack" in found.blocked["dc1-w-3"]
 
 
 @pytest.mark.parametrize("control", [bare(), control_plane(phases=("kubeadm_config",))])

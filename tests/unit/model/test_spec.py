@@ -32,6 +32,16 @@ def test_an_empty_key_counts_as_not_written(change):
     assert parse("dc1-prod", change() | {"networks": None, "kubelet": None})[1] == []
 
 
+def test_so_does_one_in_what_is_passed_through(change):
+    written = {"kubeadm.cluster": {"apiServer": None, "dns": {"disabled": None, "imageTag": "v1"}}}
+    assert parse("dc1-prod", change(**written))[0].kubeadm.cluster == {"dns": {"imageTag": "v1"}}
+
+
+@pytest.mark.parametrize("check", ["FileContent--proc-sys-net-ipv4-ip_forward", "FileAvailable--a.yaml"])
+def test_preflight_checks_are_called_as_kubeadm_calls_them(change, check):
+    assert parse("dc1-prod", change(**{"kubeadm.ignore_preflight_errors": [check]}))[1] == []
+
+
 def test_derived_defaults(change):
     spec, _ = parse(
         "dc1-prod",

@@ -583,6 +583,18 @@ MISTAKES = [
         "write text or a whole number, quoted if YAML reads it as something else",
     ),
     (
+        {"sysctl": {"net.ipv4.conf.*.rp_filter": "1"}},
+        "sysctl.net.ipv4.conf.*.rp_filter",
+        "'net.ipv4.conf.*.rp_filter' is not a sysctl",
+        "write a sysctl such as vm.max_map_count",
+    ),
+    (
+        {"containerd": {"plugins": {"a": {"b": [None]}}}},
+        "containerd",
+        "a mapping has an empty item in the list at plugins.a.b",
+        "write the fields as the tool's own reference has them",
+    ),
+    (
         {"kernel_modules": ["a/b"]},
         "kernel_modules[0]",
         "'a/b' is not a kernel module",

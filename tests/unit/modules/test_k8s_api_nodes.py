@@ -83,5 +83,11 @@ def test_waits_for_a_node_and_says_why_it_is_not_ready():
     assert nodes.wait_ready(api, "w-2", 0).startswith("it is not in the cluster")
 
 
+def test_waits_for_a_node_to_fall_silent():
+    api = FakeApi({PATH: node(ready="False")})
+    assert nodes.wait_not_ready(api, "w-1", 0) == nodes.wait_not_ready(api, "w-2", 0) == ""
+    assert nodes.wait_not_ready(FakeApi({PATH: node()}), "w-1", 0) == "its kubelet still reports"
+
+
 def test_says_nothing_of_a_node_that_is_ready():
     assert nodes.wait_ready(FakeApi({PATH: node()}), "w-1", 0) == ""

@@ -228,6 +228,14 @@ class TestKernel:
         (root / "proc/sys/net/ipv4/ip_forward").write_text("0\n")
         assert list(kernel.differences((), settings, root)) == ["net.ipv4.ip_forward"]
 
+    @pytest.mark.parametrize("name", ["net/ipv4/conf/eth0.7/rp_filter", "net.ipv4.conf.eth0/7.rp_filter"])
+    def test_a_dot_in_an_interfaces_name_is_none_between_directories(self, root, name):
+        path = root / "proc/sys/net/ipv4/conf/eth0.7/rp_filter"
+        path.parent.mkdir(parents=True)
+        path.write_text("1\n")
+        kernel.apply((), {name: "2"}, root)
+        assert path.read_text() == "2"
+
     def test_bridges_are_set_where_there_are_any(self, root):
         (root / "proc/sys/net/bridge").mkdir()
         (root / "proc/sys/net/bridge/bridge-nf-call-iptables").write_text("0\n")

@@ -70,13 +70,18 @@ def wait_ready(world: World, here: Server, node: str, timeout: float = 180) -> S
     """Wait until a node is Ready."""
     yield world.seconds(0.2)
     objects = world.api(here)
-
-    def ready() -> bool:
-        found = objects.nodes.get(node)
-        return found is not None and world.ready(objects, found)
-
-    if not (yield Until(ready, timeout)):
+    if not (yield Until(lambda: _ready(world, objects, node), timeout)):
         return "its kubelet does not report"
+    world.api(here)
+    return ""
+
+
+def wait_not_ready(world: World, here: Server, node: str, timeout: float = 90) -> Steps:
+    """Wait until a node is not Ready, or not there."""
+    yield world.seconds(0.2)
+    objects = world.api(here)
+    if not (yield Until(lambda: not _ready(world, objects, node), timeout)):
+        return "its kubelet still reports"
     world.api(here)
     return ""
 
@@ -90,8 +95,7 @@ def smoke_check(
     objects = world.api(here)
 
     def works(name: str) -> bool:
-        found = objects.nodes.get(name)
-        return found is not None and world.ready(objects, found) and world.names_resolve(objects)
+        return _ready(world, objects, name) and world.names_resolve(objects)
 
     yield Until(lambda: all(works(name) for name in nodes), timeout - 10)
     yield world.seconds(3)
@@ -120,6 +124,11 @@ def approve_serving(world: World, here: Server, nodes: list[str], timeout: float
     return {"approved": nodes, "refused": {}, "unverified": {}}
 
 
+def _ready(world: World, objects: Objects, name: str) -> bool:
+    found = objects.nodes.get(name)
+    return found is not None and world.ready(objects, found)
+
+
 def _node(objects: Objects, name: str) -> Node:
     if name not in objects.nodes:
         raise SimulatedError(f'nodes "{name}" not found')
@@ -132,6 +141,7 @@ FUNCTIONS = {
     "k8s_api.settle_node": settle_node,
     "k8s_api.delete_node": delete_node,
     "k8s_api.wait_ready": wait_ready,
+    "k8s_api.wait_not_ready": wait_not_ready,
     "k8s_api.smoke_check": smoke_check,
     "k8s_api.spread_dns": spread_dns,
     "k8s_csr.approve_serving": approve_serving,
