@@ -27,8 +27,10 @@ def init(fence: int, cluster: str, spec: dict[str, Any], timeout: float = 540) -
     """Initialise the first control plane of a cluster on this server, or finish an init that was cut off.
 
     What is whole is kept, what is torn is made anew, what is missing is added; on a whole control plane
-    nothing runs. The bootstrap token that kubeadm makes is deleted, and so is the binding by which any
-    bootstrap token gets a certificate for any node (``k8s_api.restrict_bootstrap``).
+    nothing runs. Until kubelet.conf leads to the certificate that the kubelet renews (phase kubelet-finalize,
+    after the configuration's upload) only the CA and etcd's data are kept: the spec may have been corrected.
+    The bootstrap token that kubeadm makes is deleted, and so is the binding by which any bootstrap token gets
+    a certificate for any node (``k8s_api.restrict_bootstrap``).
 
     fence
         The fencing number of the run, a whole number.
@@ -138,6 +140,8 @@ def finish_join(fence: int, spec: dict[str, Any], timeout: float = 540) -> dict[
 def reset(fence: int, cluster: str, not_voting: bool = False, timeout: float = 300) -> dict[str, list[str]]:
     """Reset this server, so that it can join again: ``kubeadm reset``, and what that leaves behind.
 
+    Its part of the endpoint ends, too: keepalived and haproxy are stopped, and what we configured is removed.
+
     It refuses on a server whose etcd data may count. Etcd members are never touched: remove them first.
     kubeadm would remove this server's by itself, and wipe the data also where that failed.
     https://kubernetes.io/docs/reference/setup-tools/kubeadm/kubeadm-reset/#reset-workflow
@@ -153,8 +157,9 @@ def reset(fence: int, cluster: str, not_voting: bool = False, timeout: float = 3
         For how many seconds to wait for kubeadm. Default: 300. It goes on after that, but what it leaves
         behind stays until the next reset.
 
-    Returns what was done: ``changed``, a list of ``reset``, the directories that were emptied, and the links,
-    chains and tables of the pod network and kube-proxy that were removed.
+    Returns what was done: ``changed``, a list of ``reset``, the files of the endpoint that were removed, the
+    directories that were emptied, and the links, chains and tables of the pod network and kube-proxy that
+    were removed.
 
     Raises an error, before anything is changed, if this server has seen a higher fencing number, a kubeadm
     runs already or is not installed, or etcd counts on the data of this server, or may. Raises one with the

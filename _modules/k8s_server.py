@@ -68,8 +68,9 @@ def facts(endpoint_address: str | None = None, viewer: str | None = None) -> dic
         ``k8s_kubeadm`` started it); None where none does.
     files
         What kubeadm left: ca (as in ``k8s_api.cluster_view``); ca_key, kubelet_conf, kubelet_config,
-        bootstrap_kubelet_conf, admin_conf and etcd_data, each whether it is there; manifests, the names of
-        the static pods.
+        bootstrap_kubelet_conf, admin_conf and etcd_data, each whether it is there; kubelet_conf_final,
+        whether kubelet.conf leads to the certificate that the kubelet renews, which an init sees to once its
+        configuration is in the API; manifests, the names of the static pods.
     endpoint
         What its haproxy.cfg was made for: mark (cluster, address, interface, port and virtual router) and
         peers (addresses by minion id); None where this product made none.

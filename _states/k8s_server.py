@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from k8s_lifecycle.server import dpkg, listeners, network, nftables, packages, python_client, services, swap
+from k8s_lifecycle.server import (
+    dpkg,
+    endpoint,
+    listeners,
+    network,
+    nftables,
+    packages,
+    python_client,
+    services,
+    swap,
+)
 from k8s_lifecycle.server import kernel as kernels
 
 __virtualname__ = "k8s_server"
@@ -305,6 +315,30 @@ def listening(name: str, port: int) -> dict[str, Any]:
     return _answer(name, False, f"port {port} is used by {user}, not by {name}, which said:\n{said}")
 
 
+def endpoint_absent(name: str) -> dict[str, Any]:
+    """Stop carrying the endpoint of a cluster: keepalived and haproxy end, and what we configured goes.
+
+    A server that was a control plane would take the virtual address where it hears no other one. A keepalived
+    or haproxy of the site's own is left alone. It fails with what ``systemctl`` said.
+    https://datatracker.ietf.org/doc/html/rfc5798, 6.4.2
+
+    name
+        Anything; shown in the output.
+
+    ``changes`` holds each file of ours (old: ``present``, new: None).
+
+    .. code-block:: yaml
+
+        k8s-endpoint:
+          k8s_server.endpoint_absent
+    """
+
+    def differences() -> Changes:
+        return {path: {"old": "present", "new": None} for path in endpoint.ours()}
+
+    return _converged(name, differences, lambda _: endpoint.remove(), "this server carries no endpoint")
+
+
 def drift_reported(name: str, assignment: Mapping[str, Any]) -> dict[str, Any]:
     """Tell where this node differs from its spec, and change nothing: that is for the runner's operations.
 
@@ -335,7 +369,7 @@ def drift_reported(name: str, assignment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _converged(
-    name: str, differences: Callable[[], Changes], converge: Callable[[Changes], None], settled: str
+    name: str, differences: Callable[[], Changes], converge: Callable[[Changes], object], settled: str
 ) -> dict[str, Any]:
     """Read, compare, act, and read again."""
     before = differences()

@@ -37,4 +37,10 @@ include:
   - k8s.serving_certificates
 {%- endif %}
   - k8s.clock
+{%- if k8s['role'] != 'control-plane' and salt['k8s_server.bare']() %}
+
+# It may have been a control plane.
+k8s-endpoint-absent:
+  k8s_server.endpoint_absent
+{%- endif %}
 {%- endif %}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from lab_session import Lab, change_spec, is_ready, own_layout
 
-CLUSTER = "dc1-prod"
+CLUSTER, OTHER = "dc1-prod", "dc2-prod"
 MISSING = "2.3.99-1"
 SERVERS = ["dc1-cp-1", "dc1-cp-2", "dc1-cp-3", "dc1-w-1", "dc1-w-2", "dc1-spare-1"]
 
@@ -40,9 +41,13 @@ def built(built: Lab) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def spoiled(built: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return own_layout("demo", tmp_path_factory.mktemp("preflight"))
+
+
+@pytest.fixture(scope="module")
+def spoiled(built: Lab, layout: Path) -> Iterator[Lab]:
     """Bare servers with a fault each, and a version in the pillar that no repository has."""
-    layout = own_layout("demo", tmp_path_factory.mktemp("preflight"))
     change_spec(layout, CLUSTER, "packages.containerd.version", MISSING)
     with built.up(layout):
         for server, fault in FAULTS.items():
@@ -103,13 +108,32 @@ def test_nothing_else_was_tried_and_nothing_touched(
     assert files(spoiled) == before
 
 
-def test_the_cluster_of_the_other_datacenter_is_made_all_the_same(
-    spoiled: Lab, report: dict[str, Any]
+def test_what_only_an_api_server_finds_stops_the_init_and_says_so(
+    spoiled: Lab, layout: Path, report: dict[str, Any]
 ) -> None:
-    spoiled.run("k8s.provision", "dc2-prod")
+    change_spec(layout, OTHER, "kubeadm.init.timeouts", {"controlPlaneComponentHealthCheck": "20s"})
+    change_spec(
+        layout, OTHER, "kubeadm.cluster.apiServer.extraArgs", [{"name": "no-such-flag", "value": "1"}]
+    )
+    failed = [step for step in spoiled.run("k8s.provision", OTHER, check=False)["steps"] if step["failed"]]
+    assert [(step["verb"], step["server"]) for step in failed] == [("init", "dc2-cp-1")]
+    assert "unknown flag: --no-such-flag" in failed[0]["failed"]
+
+
+def test_corrected_in_the_spec_it_is_corrected_on_the_server(
+    spoiled: Lab, layout: Path, report: dict[str, Any]
+) -> None:
+    """All that was made before follows the spec, which is another one by now; the CA stays."""
+    authority = spoiled("exec", "dc2-cp-1", "--", "md5sum", "/etc/kubernetes/pki/ca.crt").stdout
+    change_spec(layout, OTHER, "kubeadm.cluster.apiServer.extraArgs", [])
+    change_spec(layout, OTHER, "kubeadm.cluster.apiServer.certSANs", ["k8s.dc2.example"])
+    spoiled.run("k8s.provision", OTHER)
     assert all(is_ready(node) for node in spoiled.nodes("dc2-cp-1").values())
-    told = spoiled.run("k8s.plan", "dc2-prod")
+    told = spoiled.run("k8s.plan", OTHER)
     assert (told["retcode"], told["waves"]) == (0, [])
+    serving = "openssl x509 -noout -ext subjectAltName -in /etc/kubernetes/pki/apiserver.crt"
+    assert "DNS:k8s.dc2.example" in spoiled("exec", "dc2-cp-1", "--", "sh", "-c", serving).stdout
+    assert spoiled("exec", "dc2-cp-1", "--", "md5sum", "/etc/kubernetes/pki/ca.crt").stdout == authority
 
 
 def test_a_person_sees_all_of_it(spoiled: Lab, report: dict[str, Any]) -> None:

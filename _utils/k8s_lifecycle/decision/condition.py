@@ -41,7 +41,7 @@ def condition(spec: Spec, facts: Facts, name: str) -> Condition:
         return Condition.SILENT
     control_plane = name in spec.control_plane.servers
     if facts.cluster is None:
-        return _without_api(spec, facts, server) if control_plane else _worker_without_api(server)
+        return _without_api(facts, server) if control_plane else _worker_without_api(server)
     if server.authority and server.authority != facts.cluster.ca:
         return Condition.FOREIGN
     if control_plane:
@@ -49,12 +49,14 @@ def condition(spec: Spec, facts: Facts, name: str) -> Condition:
     return _worker(spec, facts.cluster, server)
 
 
-def _without_api(spec: Spec, facts: Facts, server: Server) -> Condition:
+def _without_api(facts: Facts, server: Server) -> Condition:
     if server.bare:
         return Condition.BARE
+    others = [other for other in facts.servers.values() if other is not server]
     if server.runs_control_plane:
-        return Condition.STOPPED
-    others = (facts.servers[name] for name in spec.control_plane.servers if name in facts.servers)
+        # Nobody can have joined it: it begins again, with the spec as it is now.
+        begins = not server.kubelet_conf_final and all(other.bare for other in others)
+        return Condition.HALF_INITIALISED if begins else Condition.STOPPED
     if server.etcd_data and any(other.runs_control_plane for other in others):
         return Condition.UNSTARTED
     return Condition.HALF_INITIALISED
@@ -76,8 +78,8 @@ def _control_plane(spec: Spec, view: View, server: Server) -> Condition:
     if view.members is not None and len(view.members) == 1 and missing_phases(spec, view):
         return Condition.HALF_INITIALISED
     node = view.nodes.get(spec.node_name(server.id))
-    labelled = node is not None and "node-role.kubernetes.io/control-plane" in node.labels
-    complete = server.manifests >= CONTROL_PLANE_MANIFESTS and labelled and _came_up(server, node)
+    marked = node is not None and node.is_control_plane
+    complete = server.manifests >= CONTROL_PLANE_MANIFESTS and marked and _came_up(server, node)
     return Condition.MEMBER if complete else Condition.UNFINISHED_VOTER
 
 

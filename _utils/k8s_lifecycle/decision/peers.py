@@ -16,7 +16,11 @@ from k8s_lifecycle.model.spec import Spec
 
 
 def peers(spec: Spec, facts: Facts) -> dict[str, str]:
-    """Return the address of each control plane server: its own word, else what its members know."""
+    """Return the address of each control plane server: its own word, else what the members know.
+
+    One that the spec does not name any more counts while its node is a control plane: dropped by the others
+    it would hear none, and carry the virtual address besides.
+    """
     known = {
         name: address
         for server in facts.servers.values()
@@ -24,9 +28,19 @@ def peers(spec: Spec, facts: Facts) -> dict[str, str]:
         for name, address in server.endpoint.peers.items()
     }
     told = {name: server.addresses[0] for name, server in facts.servers.items() if server.addresses}
-    return {
-        name: address for name in spec.control_plane.servers if (address := told.get(name, known.get(name)))
-    }
+    names = (*spec.control_plane.servers, *leaving(spec, facts))
+    return {name: address for name in names if (address := told.get(name, known.get(name)))}
+
+
+def leaving(spec: Spec, facts: Facts) -> list[str]:
+    """Return who carries the endpoint and is a control plane in the cluster, but not in the spec any more."""
+    nodes = facts.cluster.nodes if facts.cluster else {}
+    known = {name for server in facts.servers.values() if server.endpoint for name in server.endpoint.peers}
+    return sorted(
+        name
+        for name in known.difference(spec.control_plane.servers)
+        if (node := nodes.get(spec.node_name(name))) and node.is_control_plane
+    )
 
 
 def updates(spec: Spec, facts: Facts, state: Mapping[str, Condition]) -> Wave:

@@ -433,9 +433,16 @@ def _leftover_admissions(facts: Facts, lead: str) -> Wave:
 
 def _notes(spec: Spec, facts: Facts) -> tuple[str, ...]:
     view = facts.cluster
-    if view is None or view.version == spec.kubernetes.version:
+    if view is None:
         return ()
-    return (
-        f"the cluster runs {view.version}, the spec asks for {spec.kubernetes.version}: "
-        "provision never upgrades",
-    )
+    notes = [
+        f"{name} is a control plane of the cluster, though control_plane.servers does not name it: it keeps "
+        "its part of the endpoint"
+        for name in peers.leaving(spec, facts)
+    ]
+    if view.version != spec.kubernetes.version:
+        notes.append(
+            f"the cluster runs {view.version}, the spec asks for {spec.kubernetes.version}: "
+            "provision never upgrades"
+        )
+    return tuple(notes)

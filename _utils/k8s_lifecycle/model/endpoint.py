@@ -44,6 +44,11 @@ def mark(spec: Spec) -> str:
     )
 
 
+def is_marked(text: str) -> bool:
+    """Whether a file of the endpoint was made by us; a site may have a haproxy or keepalived of its own."""
+    return _MARKED.search(text) is not None
+
+
 def read(haproxy: str) -> Mapping[str, Any] | None:
     """Return what a haproxy.cfg was made for: `mark`, `peers` (addresses by server); None if not by us."""
     made_for = _MARKED.search(haproxy)

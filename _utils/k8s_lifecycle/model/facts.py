@@ -65,6 +65,11 @@ class Node:
     addresses: tuple[str, ...] = ()
 
     @property
+    def is_control_plane(self) -> bool:
+        """Whether it bears the label that kubeadm gives a control plane."""
+        return "node-role.kubernetes.io/control-plane" in self.labels
+
+    @property
     def starts_up(self) -> bool:
         """Whether it is still closed for pods, since its smoke check has not passed."""
         return any(taint["key"] == STARTUP_TAINT for taint in self.taints)
@@ -139,6 +144,7 @@ class Server:
     kubeadm: Mapping[str, Any] | None
     ca: str | None
     kubelet_conf: bool
+    kubelet_conf_final: bool
     kubelet_config: bool
     bootstrap_kubelet_conf: bool
     admin_conf: bool
@@ -235,6 +241,7 @@ def _server(server: str, said: Mapping[str, Any]) -> Server:
         kubeadm=said["kubeadm"],
         ca=files["ca"],
         kubelet_conf=files["kubelet_conf"],
+        kubelet_conf_final=files["kubelet_conf_final"],
         kubelet_config=files["kubelet_config"],
         bootstrap_kubelet_conf=files["bootstrap_kubelet_conf"],
         admin_conf=files["admin_conf"],

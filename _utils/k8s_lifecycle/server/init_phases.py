@@ -48,16 +48,18 @@ ALL = ("preflight", *FILES, *START, *OBJECTS, FINALIZE, *NEVER)
 OF_INIT_ONLY = frozenset({"kubeconfig/super-admin"})
 
 
-def files_left(states: Mapping[str, State], *, joined: bool) -> list[str]:
+def files_left(states: Mapping[str, State], *, joined: bool, anew: bool = False) -> list[str]:
     """Return the phases that make the files which are not there, torn ones having been removed.
 
     kubeadm's preflight objects to manifests, also to its own. It ran before the first one was written.
-    joined: the server came by `kubeadm join`, which does not make all that init makes.
+    joined: the server came by `kubeadm join`, which does not make all that init makes. anew: the manifests
+    are written in any case, as the spec asks for them by now.
     """
     left = [
         phase
         for phase in FILES
-        if states[phase] is not State.WHOLE and not (joined and phase in OF_INIT_ONLY)
+        if (states[phase] is not State.WHOLE or (anew and phase in MANIFEST_PIECES))
+        and not (joined and phase in OF_INIT_ONLY)
     ]
     untouched = all(states[piece] is State.ABSENT for piece in MANIFEST_PIECES)
     return ["preflight", *left] if left and untouched and not joined else left

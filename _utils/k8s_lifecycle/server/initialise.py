@@ -1,7 +1,8 @@
 """Make a control plane server whole: begin `kubeadm init`, or finish an init or a join that was cut off.
 
 Every phase of kubeadm keeps what is whole, so that finishing is: see what is there, remove what is torn, run
-the phases whose work is missing. The files come first and are put on disk before the kubelet starts
+the phases whose work is missing. Of an init whose configuration is not in the API yet only the CA and etcd's
+data are kept. The files come first and are put on disk before the kubelet starts
 anything: after that a power cut cannot leave an etcd with data under a CA that is lost.
 """
 
@@ -17,26 +18,39 @@ from k8s_lifecycle.cluster.etcd import Etcd, EtcdError
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.model import kubeadm_config
 from k8s_lifecycle.model.settings import Spec
-from k8s_lifecycle.server import durable, init_phases, kubeadm_unit, processes, remains
+from k8s_lifecycle.server import (
+    durable,
+    init_phases,
+    kubeadm_unit,
+    kubernetes_files,
+    processes,
+    remains,
+    static_pods,
+)
 from k8s_lifecycle.server.remains import State
 
 ETCD_DATA = Path("/var/lib/etcd/member")
 KUBELET = Path("/var/lib/kubelet")
+CREDENTIALS = "kubeconfig/kubelet"
+KUBELET_KUBECONFIG = remains.ROOT / "kubelet.conf"
 BOOTSTRAP_KUBECONFIG = remains.ROOT / "bootstrap-kubelet.conf"
 
 Phases = Callable[[Collection[str]], None]
 
 
 def initialise(spec: Spec, server: str, address: str, timeout: float) -> list[str]:
-    """Begin or finish `kubeadm init`; return the phases that ran."""
-    new = not ETCD_DATA.exists()
+    """Begin or finish `kubeadm init`; return the phases that ran.
+
+    Until it is final nobody can have joined, and what stopped it may have been the spec, which was corrected
+    since: all but the CA and the data follow the spec as it is now.
+    """
     done, kubeadm = _runner(spec, server, address, timeout)
-    changed = _complete_files(kubeadm, joined=False)
-    start = () if _runs() and not changed else init_phases.START
-    if new:
-        kubeadm((*start, *init_phases.OBJECTS, init_phases.FINALIZE))
+    if _begins():
+        _complete_files(kubeadm, joined=False, anew=True)
+        kubeadm((*init_phases.START, *init_phases.OBJECTS, init_phases.FINALIZE))
     else:
-        kubeadm(start)
+        changed = _complete_files(kubeadm, joined=False)
+        kubeadm(() if _runs() and not changed else init_phases.START)
         api = Api.local()
         marked = init_objects.is_marked(api, spec.node_name(server))
         there = init_objects.phases_there(api) | ({"mark-control-plane"} if marked else set())
@@ -103,8 +117,11 @@ def _runner(spec: Spec, server: str, address: str, timeout: float) -> tuple[list
     return done, kubeadm
 
 
-def _complete_files(kubeadm: Phases, *, joined: bool) -> bool:
-    """Make the files that are missing or torn, and put them on disk; return whether any was."""
+def _complete_files(kubeadm: Phases, *, joined: bool, anew: bool = False) -> bool:
+    """Make the files that are missing or torn, and put them on disk; return whether any was.
+
+    anew: those that the spec has a say in are made again.
+    """
     kubeadm_unit.refuse_if_running()
     states = remains.examine()
     lost = [piece for piece in remains.CA_PIECES if states[piece] is not State.WHOLE]
@@ -115,11 +132,37 @@ def _complete_files(kubeadm: Phases, *, joined: bool) -> bool:
             "control plane; reset the server (k8s_kubeadm.reset) only if that data is given up"
         )
     remains.remove_torn()
-    left = init_phases.files_left(remains.examine(), joined=joined)
+    if anew:
+        # A kubelet that has heard of no API server ends no pod: what runs by an older manifest would stay.
+        static_pods.stop()
+        remains.remove_derived()
+    left = init_phases.files_left(remains.examine(), joined=joined, anew=anew)
     kubeadm(left)
+    if anew and CREDENTIALS not in left:  # by the old one a run that is cut off before this knows what to do
+        remains.remove(CREDENTIALS)
+        kubeadm((CREDENTIALS,))
     if left:
         durable.flush(remains.ROOT)
     return bool(left)
+
+
+def _begins() -> bool:
+    """Whether nobody can have joined: this init has not come to kubelet-finalize, which follows the upload.
+
+    A kubelet.conf that is lost says nothing: it may be one of a cluster that others have joined.
+    """
+    if not ETCD_DATA.exists():
+        return True
+    final = not KUBELET_KUBECONFIG.exists() or kubernetes_files.is_final(KUBELET_KUBECONFIG)
+    return not final and not _uploaded()
+
+
+def _uploaded() -> bool:
+    """Whether the API has the configuration; an API server that is silent has nothing for anybody."""
+    try:
+        return Api.local().find(init_objects.KUBEADM_CONFIG) is not None
+    except KubernetesError:
+        return False
 
 
 def _keep(done: list[str]) -> None:
@@ -141,4 +184,4 @@ def _runs() -> bool:
 
 
 def _finalize() -> tuple[str, ...]:
-    return () if remains.renews_itself() else (init_phases.FINALIZE,)
+    return () if kubernetes_files.is_final(KUBELET_KUBECONFIG) else (init_phases.FINALIZE,)

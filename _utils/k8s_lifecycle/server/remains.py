@@ -92,17 +92,19 @@ def examine(root: Path = ROOT, kubelet: Path = KUBELET) -> dict[str, State]:
 def remove_torn(root: Path = ROOT, kubelet: Path = KUBELET) -> list[str]:
     """Remove every torn piece, those that depend on it included, and return their names."""
     torn = [name for name, state in examine(root, kubelet).items() if state is State.TORN]
-    for piece in _pieces(root, kubelet):
-        if piece.name in torn:
-            for path in piece.paths:
-                path.unlink(missing_ok=True)
+    remove(*torn, root=root, kubelet=kubelet)
     return torn
 
 
-def renews_itself(root: Path = ROOT) -> bool:
-    """Whether kubelet.conf leads to the certificate that the kubelet renews, not to the one it began with."""
-    user = yaml.safe_load((root / "kubelet.conf").read_text())["users"][0]["user"]
-    return "client-certificate" in user
+def remove_derived(root: Path = ROOT, kubelet: Path = KUBELET) -> None:
+    """Remove what the CA and the spec make again: leaf certificates and kubeconfigs, but the kubelet's.
+
+    kubeadm keeps a certificate without the names that the spec has by now, and stops at a kubeconfig with
+    another endpoint. Manifests stay: it writes them again, and the kubelet restarts only what differs.
+    """
+    certificates = (f"certs/{name}" for name in CERTIFICATES)
+    kubeconfigs = (f"kubeconfig/{name}" for name in KUBECONFIGS)
+    remove(*certificates, *kubeconfigs, root=root, kubelet=kubelet)
 
 
 def signed(root: Path, base: str, issuer: str) -> bool:
@@ -128,6 +130,14 @@ def external_authorities(root: Path = ROOT) -> list[str]:
         for issuer in issuers
         if _pair(root, issuer)[0].exists() and not _pair(root, issuer)[1].exists()
     )
+
+
+def remove(*names: str, root: Path = ROOT, kubelet: Path = KUBELET) -> None:
+    """Remove the files of these pieces."""
+    for piece in _pieces(root, kubelet):
+        if piece.name in names:
+            for path in piece.paths:
+                path.unlink(missing_ok=True)
 
 
 def _pieces(root: Path, kubelet: Path) -> Iterator[_Piece]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from k8s_lifecycle.cluster.etcd import Etcd, EtcdError
 from k8s_lifecycle.errors import HostError
-from k8s_lifecycle.server import kubeadm_unit, network_leftovers, remains
+from k8s_lifecycle.server import endpoint, kubeadm_unit, network_leftovers, remains
 from k8s_lifecycle.server.initialise import ETCD_DATA
 
 # The CA goes last, and kubeadm is not to touch it: it tells whose the etcd data is that a reset leaves which
@@ -34,6 +34,7 @@ def reset(*, not_voting: bool, timeout: float) -> list[str]:
     """
     kubeadm_unit.refuse_if_running()
     refuse_voter(not_voting=not_voting)
+    carried = endpoint.remove()  # first of all: a bare server is not reset again
     flags = [
         "--force",
         "--skip-phases=remove-etcd-member",
@@ -41,7 +42,7 @@ def reset(*, not_voting: bool, timeout: float) -> list[str]:
         f"--cri-socket={kubeadm_unit.CRI_SOCKET}",
     ]
     kubeadm_unit.run(["reset", *flags], [], timeout)
-    return ["reset", *_emptied(), *network_leftovers.remove()]
+    return ["reset", *carried, *_emptied(), *network_leftovers.remove()]
 
 
 def refuse_voter(*, not_voting: bool) -> None:

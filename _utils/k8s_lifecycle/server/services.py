@@ -71,6 +71,13 @@ def converge(name: str, differences: Mapping[str, Mapping[str, str]], reload: bo
         _wait_until_settled(name)
 
 
+def stop(*names: str) -> None:
+    """Stop these services, now and at every boot."""
+    known = [name for name, state in states(*names).items() if state != NOT_INSTALLED]
+    if known:
+        output("systemctl", "disable", "--now", *known, timeout=120)
+
+
 def last_lines(name: str) -> str:
     """Return the last lines of a service's journal."""
     lines = output("journalctl", f"--unit={name}", "--no-pager", "--output=cat", "--lines=20")

@@ -1,4 +1,4 @@
-"""Static pods of a control plane server: restarted, and waited for."""
+"""Static pods of a control plane server: restarted and waited for, stopped, and what they said."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ import yaml
 
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.server import command, durable, processes, remains
+from k8s_lifecycle.wording import last_useful_lines
 
+LOGS = Path("/var/log/pods")
 RESTARTED = "k8s-lifecycle/restarted"
+# Each needs the one before it, or the API server.
 HEALTH = {
+    "etcd": "http://127.0.0.1:2381/health",
     "kube-apiserver": "https://127.0.0.1:6443/readyz",
     "kube-controller-manager": "https://127.0.0.1:10257/healthz",
     "kube-scheduler": "https://127.0.0.1:10259/healthz",
-    "etcd": "http://127.0.0.1:2381/health",
 }
 _POLL = 0.5
 # The kernel keeps fifteen letters of a process's name.
@@ -56,6 +59,36 @@ def restart(components: Collection[str], timeout: float, *, kubelet: bool = Fals
     deadline = time.monotonic() + timeout
     for component in components:
         _wait(component, before.get(component, 0.0), deadline, timeout)
+
+
+def stop(timeout: float = 60) -> None:
+    """Stop the kubelet, then the components, which it would start again; wait until they have ended."""
+    command.output("systemctl", "stop", "kubelet", timeout=timeout, accept=(0, 5))  # 5: no such unit yet
+    wanted = {COMPONENTS[component] for component in HEALTH}
+    processes.end(wanted)
+    deadline = time.monotonic() + timeout
+    while left := sorted(wanted & processes.names()):
+        if time.monotonic() > deadline:
+            raise HostError(
+                f"{', '.join(left)} did not end within {timeout:.0f} s — look at `crictl ps` there"
+            )
+        time.sleep(_POLL)
+
+
+def last_words() -> str:
+    """Return what the first component said last that is not healthy; empty where there is none."""
+    for component in HEALTH:
+        if (remains.ROOT / f"manifests/{component}.yaml").exists() and not healthy(component):
+            said = _said(component) or "nothing: look at `crictl ps -a` and `journalctl -u kubelet` there"
+            return f"{component} is not healthy; it last said:\n{said}"
+    return ""
+
+
+def _said(component: str) -> str:
+    """Return the last lines of a component's newest log, whose lines are `TIME STREAM F TEXT`."""
+    logs = sorted(LOGS.glob(f"kube-system_{component}-*/*/*.log"), key=lambda path: path.stat().st_mtime)
+    lines = logs[-1].read_text(encoding="utf-8", errors="replace").splitlines() if logs else []
+    return last_useful_lines("\n".join(line.split(" ", 3)[-1] for line in lines), 3)
 
 
 def healthy(component: str) -> bool:

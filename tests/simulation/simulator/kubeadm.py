@@ -43,7 +43,15 @@ def write_files(world: World, server: Server, pieces: Collection[str], etcd: str
                 server.disk.etcd_manifest = etcd
             server.write_manifest(piece, world.now)
         else:
+            if piece == "kubelet_conf":
+                server.disk.kubelet_conf_final = False
             server.write(piece, True, world.now)
+
+
+def finalize(world: World, server: Server) -> None:
+    """Lead kubelet.conf to the certificate that the kubelet renews."""
+    server.disk.kubelet_conf_final = True
+    server.write("kubelet_conf", True, world.now)
 
 
 def start_control_plane(world: World, server: Server) -> Steps:
@@ -68,6 +76,8 @@ def upload(world: World, server: Server, phases: Collection[str]) -> Steps:
             yield from mark(world, server, world.taints_of_init)
         elif phase == "bootstrap_token":
             objects.auto_approve = True
+        elif phase == "coredns":  # the phase kubelet-finalize comes before the addons
+            finalize(world, server)
         objects.phases.add(phase)
 
 
@@ -111,7 +121,7 @@ def reset(world: World, server: Server) -> Steps:
     disk.manifests.clear()
     disk.etcd_manifest, disk.kubelet_config = None, False
     yield world.seconds(0.3)
-    disk.admin_conf = disk.kubelet_conf = False
+    disk.admin_conf = disk.kubelet_conf = disk.kubelet_conf_final = False
     disk.bootstrap_token = None
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from k8s_lifecycle.model.kubeadm_config import STARTUP_TAINT
 from simulator.clock import Steps, Until
 from simulator.etcd import EtcdCluster, Member
+from simulator.kubeadm import finalize
 from simulator.objects import Node, Objects
 from simulator.server import Server
 
@@ -91,7 +92,7 @@ def _certificate(world: World, server: Server) -> Steps:
             request.approved = True
         yield Until(lambda found=request: found.approved and _talks_to(world, server) is not None)
         yield world.seconds(0.3)
-        server.write("kubelet_conf", True, world.now)
+        finalize(world, server)
 
 
 def _may_ask(world: World, server: Server) -> Objects | None:

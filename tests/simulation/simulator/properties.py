@@ -11,6 +11,7 @@ from typing import Any
 from k8s_lifecycle.action.fleet import Answer, Call, Outcome
 from k8s_lifecycle.model.kubeadm_config import STARTUP_TAINT
 from simulator.clock import FOREVER
+from simulator.etcd import EtcdCluster
 from simulator.fleet import SimulatedFleet
 from simulator.server import UNREADABLE, Kubeadm
 from simulator.world import World
@@ -98,7 +99,9 @@ class Properties:
         self._check_budgets()
 
     def _check_quorum(self) -> None:
-        before, self._quorum = self._quorum, [cluster.quorum for cluster in self._world.etcds]
+        """An init that is not final may stop its etcd and go on: nobody else is in it yet."""
+        before = self._quorum
+        self._quorum = [cluster.quorum or _begins(cluster) for cluster in self._world.etcds]
         for had, has in zip(before, self._quorum, strict=False):
             assert has or not had or self._faults, "etcd lost its quorum, and no fault did that"
         if self._gated and all(cluster.healthy for cluster in self._world.etcds):
@@ -261,3 +264,8 @@ class RunProperties:
             case "k8s_api.smoke_check":
                 return list(said["nodes"])
         return [call.server]
+
+
+def _begins(cluster: EtcdCluster) -> bool:
+    """Whether the only member is that of an init which is not final."""
+    return len(cluster.members) == 1 and not cluster.members[0].server.disk.final

@@ -52,6 +52,7 @@ class Disk:
     certificates: bool = False
     admin_conf: bool = False
     kubelet_conf: bool = False
+    kubelet_conf_final: bool = False
     kubelet_config: bool = False
     bootstrap_token: str | None = None
     manifests: set[str] = field(default_factory=set)
@@ -80,6 +81,11 @@ class Disk:
     def starts_kubelet(self) -> bool:
         """Whether a kubelet that is started stays up."""
         return self.kubelet_config and "kubelet_config" not in self.torn and self.credential
+
+    @property
+    def final(self) -> bool:
+        """Whether kubelet.conf leads to the certificate that the kubelet renews."""
+        return self.kubelet_conf_final and self.node_credential
 
     @property
     def node_credential(self) -> bool:

@@ -9,6 +9,7 @@ def bare(**changes):
         "ca": None,
         "ca_key": False,
         "kubelet_conf": False,
+        "kubelet_conf_final": False,
         "kubelet_config": False,
         "bootstrap_kubelet_conf": False,
         "admin_conf": False,
@@ -69,6 +70,7 @@ def control_plane(version="1.36.3", auto_approve=False, phases=(), others=(), no
     files = {
         "ca": "ours",
         "kubelet_conf": True,
+        "kubelet_conf_final": True,
         "admin_conf": True,
         "manifests": MANIFESTS,
         "etcd_data": True,

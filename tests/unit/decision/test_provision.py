@@ -66,6 +66,25 @@ class TestWithoutAnApi:
         assert found.partial
 
 
+class TestInitThatIsNotFinal:
+    """A wrong flag in the spec stops the API server of an init: corrected, the spec must reach it."""
+
+    @pytest.mark.parametrize(
+        ("final", "worker", "expected"),
+        [
+            (False, {}, "init dc1-cp-1"),
+            (False, A_NODE, "wait_api dc1-cp-1"),
+            (True, {}, "wait_api dc1-cp-1"),
+        ],
+    )
+    def test_it_is_done_again_where_nobody_can_have_joined(self, final, worker, expected):
+        first = control_plane("1.37.2", kubelet={"active": True})
+        first["files"] |= {"kubelet_config": True, "kubelet_conf_final": final}
+        first["api"] = {"reachable": False, "error": "connection refused"}
+        found = steps(planned(spec(), {"dc1-cp-1": first, "dc1-w-1": bare(files=worker)}))
+        assert [step for step in found if step in ("init dc1-cp-1", "wait_api dc1-cp-1")] == [expected]
+
+
 class TestLostData:
     """The first control plane's etcd begins anew where its data is gone: its manifest names no other."""
 
@@ -149,6 +168,17 @@ class TestEndpointOfMembers:
             wanted, observe(answers, frozenset({"dc1-cp-3"}), {}), dict.fromkeys(ADDRESSES, CONTROL_PLANE)
         )
         assert "update_endpoint dc1-cp-1" not in steps(found)
+
+    @pytest.mark.parametrize("gone", [False, True])
+    def test_one_that_left_the_spec_is_dropped_once_it_is_no_control_plane_any_more(self, gone):
+        """Its keepalived would hear none of the others, and carry the address besides."""
+        wanted = spec(control_plane={**THREE, "servers": ["dc1-cp-1"]})
+        answers = self.answers(wanted, "dc1-cp-1", "dc1-cp-2")
+        labels = {} if gone else {"node-role.kubernetes.io/control-plane": ""}
+        answers["dc1-cp-1"]["api"]["nodes"].append(node("dc1-cp-2", labels))
+        found = planned(wanted, {"dc1-cp-1": answers["dc1-cp-1"]})
+        assert ("update_endpoint dc1-cp-1" in steps(found)) == gone
+        assert any("dc1-cp-2 is a control plane" in note for note in found.notes) != gone
 
     def test_another_endpoint_in_the_spec_is_refused(self):
         moved = {**THREE, "endpoint": {**THREE["endpoint"], "virtual_router_id": 52}}

@@ -22,25 +22,26 @@ class Server:
     """A server on which kubeadm makes what its phases make."""
 
     def __init__(self, monkeypatch, tmp_path):
-        self.states, self.objects, self.marked, self.runs_, self.renews = (
-            dict(ABSENT),
-            set(),
-            False,
-            False,
-            False,
-        )
+        self.states, self.objects = dict(ABSENT), set()
+        self.marked = self.runs_ = self.final = False
         self.calls, self.flushed = [], []
         self.data = tmp_path / "member"
         self.bootstrap = tmp_path / "bootstrap-kubelet.conf"
+        self.kubeconfig = tmp_path / "kubelet.conf"
         for name, value in {
             "ETCD_DATA": self.data,
             "BOOTSTRAP_KUBECONFIG": self.bootstrap,
+            "KUBELET_KUBECONFIG": self.kubeconfig,
             "_runs": lambda: self.runs_,
+            "_uploaded": lambda: self.runs_ and "upload-config/kubeadm" in self.objects,
         }.items():
             monkeypatch.setattr(initialise, name, value)
         monkeypatch.setattr(remains, "examine", lambda: self.states)
         monkeypatch.setattr(remains, "remove_torn", self.remove_torn)
-        monkeypatch.setattr(remains, "renews_itself", lambda: self.renews)
+        monkeypatch.setattr(remains, "remove_derived", self.remove_derived)
+        monkeypatch.setattr(remains, "remove", self.remove)
+        monkeypatch.setattr(initialise.static_pods, "stop", lambda: None)
+        monkeypatch.setattr(initialise.kubernetes_files, "is_final", lambda _: self.final)
         monkeypatch.setattr(initialise.durable, "flush", self.flushed.append)
         monkeypatch.setattr(initialise.kubeadm_unit, "refuse_if_running", lambda: None)
         monkeypatch.setattr(initialise.kubeadm_unit, "run", self.kubeadm)
@@ -55,6 +56,13 @@ class Server:
         self.states = {
             name: State.ABSENT if state is State.TORN else state for name, state in self.states.items()
         }
+
+    def remove_derived(self):
+        kept = (*remains.CA_PIECES, *remains.MANIFEST_PIECES, initialise.CREDENTIALS)
+        self.remove(*(name for name in self.states if name not in kept))
+
+    def remove(self, *names):
+        self.states.update(dict.fromkeys(names, State.ABSENT))
 
     def kubeadm(self, words, documents, timeout):
         assert "--skip-token-print" in words
@@ -98,30 +106,60 @@ def test_the_files_are_on_disk_before_anything_starts(server, monkeypatch):
 def test_a_whole_one_is_left_alone(server):
     server.with_data()
     server.states, server.objects, server.marked = dict(WHOLE), set(init_phases.OBJECTS), True
-    server.runs_ = server.renews = True
+    server.runs_ = server.final = True
     assert init() == []
     assert server.calls == []
     assert server.flushed == []
 
 
 def test_torn_files_are_made_anew(server):
-    server.states = {**WHOLE, "certs/apiserver": State.TORN}
+    server.with_data()
+    server.states, server.final = {**WHOLE, "certs/apiserver": State.TORN}, True
     init()
     assert server.calls[0] == ["certs/apiserver"]
 
 
+def test_until_it_is_final_all_but_the_authorities_and_the_data_follow_the_spec(server):
+    server.with_data()
+    server.kubeconfig.touch()
+    server.states, server.runs_ = dict(WHOLE), True
+    init()
+    assert set(server.calls[0]) == set(init_phases.FILES) - {*remains.CA_PIECES, initialise.CREDENTIALS}
+    assert server.calls[1] == [
+        initialise.CREDENTIALS
+    ]  # the last: by the old one it is known how far this came
+    assert set(server.calls[2]) == {*init_phases.START, *init_phases.OBJECTS, init_phases.FINALIZE}
+
+
+def test_what_the_api_tells_that_it_has_is_not_made_anew(server):
+    server.with_data()
+    server.kubeconfig.touch()
+    server.states, server.objects, server.runs_ = dict(WHOLE), {"upload-config/kubeadm"}, True
+    init()
+    assert set(server.calls[0]) == {*init_phases.OBJECTS, init_phases.FINALIZE} - {"upload-config/kubeadm"}
+
+
+def test_a_lost_kubelet_conf_is_no_new_beginning(server):
+    """Others may have joined: what is whole stays, whatever the spec says by now."""
+    server.with_data()
+    server.states, server.objects, server.marked = dict(WHOLE), set(init_phases.OBJECTS), True
+    server.states[initialise.CREDENTIALS] = State.ABSENT
+    init()
+    assert server.calls == [[initialise.CREDENTIALS], list(init_phases.START), [init_phases.FINALIZE]]
+
+
 def test_what_the_api_has_not_is_added_after_the_start(server):
     server.with_data()
-    server.states, server.marked = dict(WHOLE), True
+    server.states, server.marked, server.final = dict(WHOLE), True, True
     server.objects = {"upload-config/kubeadm", "upload-config/kubelet", "bootstrap-token"}
     init()
     assert server.calls[0] == list(init_phases.START)
-    assert set(server.calls[1]) == {"addon/coredns", "addon/kube-proxy", init_phases.FINALIZE}
+    assert set(server.calls[1]) == {"addon/coredns", "addon/kube-proxy"}
 
 
 def test_a_silent_api_is_not_an_empty_one(server, monkeypatch):
     server.with_data()
-    server.states = dict(WHOLE)
+    server.states, server.final = dict(WHOLE), True
 
     def silent(_):
         raise UnreachableError("https://10.0.0.1:6443 does not answer")

@@ -4,7 +4,7 @@ import pytest
 
 from k8s_lifecycle.cluster.etcd import EtcdError, Member, Membership
 from k8s_lifecycle.errors import HostError
-from k8s_lifecycle.server import network_leftovers, reset
+from k8s_lifecycle.server import endpoint, network_leftovers, reset
 
 
 def member(name, number, learner=False):
@@ -100,3 +100,33 @@ def test_directories_are_emptied_and_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(reset, "LEFTOVERS", (full, empty, absent))
     assert list(reset._emptied()) == [str(full)]
     assert list(full.iterdir()) == []
+
+
+@pytest.fixture
+def endpoint_files(tmp_path, monkeypatch):
+    files = tmp_path / "haproxy.cfg", tmp_path / "keepalived.conf"
+    monkeypatch.setattr(endpoint, "FILES", tuple(map(str, files)))
+    return files
+
+
+def test_its_part_of_the_endpoint_ends(endpoint_files, monkeypatch):
+    _, keepalived = endpoint_files
+    keepalived.write_text(
+        "# Managed by Salt (k8s.endpoint): cluster dc1-prod, 10.0.0.9\nvrrp_instance k8s {}\n"
+    )
+    stopped = []
+    monkeypatch.setattr(
+        endpoint.services, "stop", lambda *names: stopped.append([*names, keepalived.exists()])
+    )
+    assert endpoint.remove() == [str(keepalived)]
+    assert stopped == [["keepalived", "haproxy", True]]  # cut off here, the next one finds the file
+    assert not keepalived.exists()
+    assert endpoint.remove() == []
+
+
+def test_a_sites_own_haproxy_is_left_alone(endpoint_files, monkeypatch):
+    haproxy, _ = endpoint_files
+    haproxy.write_text("global\n")
+    monkeypatch.setattr(endpoint.services, "stop", pytest.fail)
+    assert endpoint.remove() == []
+    assert haproxy.exists()

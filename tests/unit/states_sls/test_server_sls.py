@@ -108,11 +108,13 @@ def test_a_bare_worker(compiled):
     assert position(states, "k8s-containerd-config") < position(states, "k8s-packages")
     assert position(states, "k8s-packages") < position(states, "k8s-clock")
     assert not {"k8s-haproxy", "k8s-keepalived", "k8s-python-client", "k8s-drift"} & set(states)
+    assert "k8s-endpoint-absent" in states
 
 
 def test_a_bare_control_plane_of_the_runner_has_the_endpoint(compiled):
     states = compiled(role="control-plane", pool=None, addresses=ADDRESSES)
     assert {"k8s-haproxy", "k8s-keepalived", "k8s-python-client"} <= set(states)
+    assert "k8s-endpoint-absent" not in states
     assert position(states, "k8s-packages") < position(states, "k8s-haproxy-config")
 
 
@@ -126,6 +128,7 @@ def test_a_node_keeps_its_packages_services_and_endpoint(compiled, monkeypatch, 
     states = compiled(role=role, pool=pool, addresses=ADDRESSES)
     assert "k8s-drift" in states
     assert not functions(states) & INTRUSIVE
+    assert "k8s-endpoint-absent" not in states
     services = {state["name"] for state in states.values() if state["fun"] == "service"}
     assert services == {"chrony"}
 

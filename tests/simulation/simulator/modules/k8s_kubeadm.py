@@ -21,13 +21,14 @@ def init(
     """Begin init, or finish one that was cut off."""
     yield world.seconds(0.3)
     fencing.admit(world, here, fence)
-    new = here.disk.etcd_member is None
-    changed = yield from _complete_files(world, here, timeout, joined=False)
-    runs = world.serving(here) is not None and not changed
-    if new:
+    if here.disk.etcd_member is None or (
+        here.disk.kubelet_conf and not here.disk.final and not _uploaded(world, here)
+    ):
+        yield from _complete_files(world, here, timeout, joined=False, anew=True)
         yield from _run(world, here, "init", _start_and_upload(world, here, INIT_PHASES), timeout)
     else:
-        if not runs:
+        changed = yield from _complete_files(world, here, timeout, joined=False)
+        if changed or world.serving(here) is None:
             yield from _run(world, here, "init", kubeadm.start_control_plane(world, here), timeout)
         left = _objects_left(world.api(here), here)
         if left:
@@ -73,6 +74,7 @@ def finish_join(world: World, here: Server, fence: int, spec: dict[str, Any], ti
     node = world.api(here).nodes.get(here.id)
     if node is None or kubeadm.CONTROL_PLANE_LABEL not in node.labels:
         yield from _run(world, here, "init", kubeadm.mark(world, here, world.taints_of_init), timeout)
+    kubeadm.finalize(world, here)
     here.flush()
     return {"changed": []}
 
@@ -85,6 +87,7 @@ def reset(
     fencing.admit(world, here, fence)
     _refuse_if_running(here)
     refuse_voter(world, here, not_voting)
+    here.disk.endpoint = None
     world.tell("resets", server=here.id)
     yield from _run(world, here, "reset", kubeadm.reset(world, here), timeout)
     yield world.seconds(0.2)
@@ -164,16 +167,28 @@ def _leftovers(here: Server) -> list[str]:
     return [name for name, there in left.items() if there]
 
 
-def _complete_files(world: World, here: Server, timeout: float, *, joined: bool) -> Steps:
-    """Make the files that are missing or torn, and put them on disk; return whether any was."""
+def _complete_files(world: World, here: Server, timeout: float, *, joined: bool, anew: bool = False) -> Steps:
+    """Make the files that are missing or torn, and put them on disk; return whether any was.
+
+    anew: those that the spec has a say in are made again.
+    """
     _refuse_if_running(here)
     disk = here.disk
     if disk.ca in (None, UNREADABLE) and (joined or disk.etcd_member is not None):
         raise SimulatedError("this server holds etcd data, but not the whole CA")
     missing = _missing_files(here)
+    if anew:
+        here.stop_kubelet(world.now)
+        here.pods.clear()
+        disk.certificates = disk.admin_conf = False
+        missing |= {"certificates", "admin_conf", "etcd", *STATIC_PODS}
     if missing:
         kind = "existing" if joined else "new"
         yield from _run(world, here, "init", kubeadm.write_files(world, here, missing, kind), timeout)
+    if anew and "kubelet_conf" not in missing:
+        disk.kubelet_conf = False
+        yield from _run(world, here, "init", kubeadm.write_files(world, here, {"kubelet_conf"}), timeout)
+    if missing:
         here.flush()
     return bool(missing)
 
@@ -190,6 +205,11 @@ def _missing_files(here: Server) -> set[str]:
     if not there["ca"]:
         return set(there)
     return {piece for piece, whole in there.items() if not whole or piece in disk.torn}
+
+
+def _uploaded(world: World, here: Server) -> bool:
+    objects = world.serving(here)
+    return objects is not None and "kubeadm_config" in objects.phases
 
 
 def _start_and_upload(world: World, here: Server, phases: tuple[str, ...]) -> Steps:

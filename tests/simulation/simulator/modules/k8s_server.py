@@ -51,6 +51,7 @@ def facts(
             "ca": disk.ca,
             "ca_key": disk.ca_key,
             "kubelet_conf": disk.kubelet_conf,
+            "kubelet_conf_final": disk.final,
             "bootstrap_kubelet_conf": disk.bootstrap_token is not None,
             "admin_conf": disk.admin_conf,
             "kubelet_config": disk.kubelet_config,
