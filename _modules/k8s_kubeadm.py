@@ -23,14 +23,14 @@ __virtualname__ = "k8s_kubeadm"
 __opts__: dict[str, Any]
 
 
-def init(fence: int, cluster: str, spec: dict[str, Any], timeout: float = 540) -> dict[str, list[str]]:
+def init(
+    fence: int, cluster: str, spec: dict[str, Any], anew: bool = False, timeout: float = 540
+) -> dict[str, list[str]]:
     """Initialise the first control plane of a cluster on this server, or finish an init that was cut off.
 
     What is whole is kept, what is torn is made anew, what is missing is added; on a whole control plane
-    nothing runs. Until kubelet.conf leads to the certificate that the kubelet renews (phase kubelet-finalize,
-    after the configuration's upload) only the CA and etcd's data are kept: the spec may have been corrected.
-    The bootstrap token that kubeadm makes is deleted, and so is the binding by which any bootstrap token gets
-    a certificate for any node (``k8s_api.restrict_bootstrap``).
+    nothing runs. The bootstrap token that kubeadm makes is deleted, and so is the binding by which any
+    bootstrap token gets a certificate for any node (``k8s_api.restrict_bootstrap``).
 
     fence
         The fencing number of the run, a whole number.
@@ -38,6 +38,9 @@ def init(fence: int, cluster: str, spec: dict[str, Any], timeout: float = 540) -
         The cluster's name, for messages. The cluster is the one that the spec names.
     spec
         The cluster's spec, a mapping as in the pillar.
+    anew
+        True: nobody can have joined, and the spec may have been corrected since it was cut off. The kubelet,
+        etcd and the API server are stopped, and all but the CA and etcd's data is made again. Default: False.
     timeout
         For how many seconds to wait. Default: 540. kubeadm goes on after that, and ``k8s_kubeadm.wait`` waits
         for it.
@@ -46,8 +49,9 @@ def init(fence: int, cluster: str, spec: dict[str, Any], timeout: float = 540) -
 
     Raises an error, before anything is started, if this server has seen a higher fencing number, the spec is
     not valid, a kubeadm runs already or is not installed, or this server has no address of its own, or etcd
-    data without the whole CA. Raises one with kubeadm's last lines if it fails or still runs after
-    ``timeout``, and one if the API server on this server does not answer or refuses.
+    data without the whole CA; and, before anything is made anew, if an API server here knows another node, or
+    etcd has begun with other networks or another address. Raises one with kubeadm's last lines if it fails or
+    still runs after ``timeout``, and one if the API server on this server does not answer or refuses.
 
     Phases: https://kubernetes.io/docs/reference/setup-tools/kubeadm/kubeadm-init/#init-workflow
 
@@ -61,7 +65,7 @@ def init(fence: int, cluster: str, spec: dict[str, Any], timeout: float = 540) -
         fencing.admit(fence)
         wanted = specs.from_dict(spec)
         server = __opts__["id"]
-        changed = initialise.initialise(wanted, server, addresses.shown(wanted), timeout)
+        changed = initialise.initialise(wanted, server, addresses.shown(wanted), timeout, anew=anew)
         api = Api.local()
         bootstrap_token.delete_described(api, kubeadm_config.INIT_TOKEN_DESCRIPTION)
         servers.record(api, wanted.node_name(server), server, addresses.outside(wanted, addresses.own()))
@@ -162,8 +166,8 @@ def reset(fence: int, cluster: str, not_voting: bool = False, timeout: float = 3
     were removed.
 
     Raises an error, before anything is changed, if this server has seen a higher fencing number, a kubeadm
-    runs already or is not installed, or etcd counts on the data of this server, or may. Raises one with the
-    last lines of kubeadm if it fails or still runs after ``timeout``, or of another command that fails.
+    runs already, or etcd counts on the data of this server, or may. Raises one if kubeadm is not installed,
+    one with its last lines if it fails or still runs after ``timeout``, or of another command that fails.
 
     CLI Example:
 

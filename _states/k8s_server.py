@@ -87,13 +87,16 @@ def swap_off(name: str) -> dict[str, Any]:
     return _converged(name, differences, lambda _: swap.turn_off(), "swap is off")
 
 
-def bare(name: str) -> dict[str, Any]:
+def bare(name: str, anew: bool = False) -> dict[str, Any]:
     """Fail where the server is a node, or becomes one: what requires this must not be done to a node.
 
     What a highstate does is decided when it starts; an admission may arrive while it runs.
 
     name
         Anything; shown in the output.
+    anew
+        True: the runner has seen that the server holds an init that nobody has joined, and makes it anew.
+        Default: False.
 
     ``changes`` is always empty. Under test=True it succeeds or fails as without.
 
@@ -102,6 +105,8 @@ def bare(name: str) -> dict[str, Any]:
         k8s-bare-for-packages:
           k8s_server.bare
     """
+    if anew:
+        return _answer(name, True, "its init is made anew")
     if __salt__["k8s_server.bare"]():
         return _answer(name, True, "the server is no node")
     return _answer(name, False, "kubeadm came to this server after this run began — run it again")

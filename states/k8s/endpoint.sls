@@ -7,7 +7,7 @@
 {%- endif %}
 {%- set endpoint = salt['k8s_server.desired'](k8s)['endpoint'] %}
 {%- if endpoint %}
-{%- set bare = salt['k8s_server.bare']() %}
+{%- set bare = k8s.get('anew') or salt['k8s_server.bare']() %}
 {%- if bare %}
 
 include:

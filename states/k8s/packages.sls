@@ -7,7 +7,8 @@ k8s-package-pins:
     - contents: {{ want['preferences'] | json }}
 
 k8s-bare-for-packages:
-  k8s_server.bare
+  k8s_server.bare:
+    - anew: {{ pillar['k8s'].get('anew', False) }}
 
 k8s-dpkg:
   k8s_server.dpkg_finished:

@@ -32,6 +32,7 @@ k8s-crictl:
 
 k8s-bare-for-containerd:
   k8s_server.bare:
+    - anew: {{ pillar['k8s'].get('anew', False) }}
     - require:
       - pkg: k8s-packages
 

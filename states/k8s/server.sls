@@ -7,6 +7,8 @@
 {%- if 'fence' in k8s %}
 {%- do salt['k8s_lock.admit'](k8s['fence']) %}
 {%- endif %}
+{#- The runner alone can tell of an init that nobody has joined, which it makes anew. #}
+{%- set bare = k8s.get('anew') or salt['k8s_server.bare']() %}
 {%- if 'problems' in k8s %}
 
 k8s-spec:
@@ -19,7 +21,7 @@ k8s-spec:
 include:
   - k8s.os
   - k8s.repository
-{%- if salt['k8s_server.bare']() %}
+{%- if bare %}
   - k8s.runtime
   - k8s.packages
   - k8s.kubelet
@@ -37,7 +39,7 @@ include:
   - k8s.serving_certificates
 {%- endif %}
   - k8s.clock
-{%- if k8s['role'] != 'control-plane' and salt['k8s_server.bare']() %}
+{%- if k8s['role'] != 'control-plane' and bare %}
 
 # It may have been a control plane.
 k8s-endpoint-absent:

@@ -125,6 +125,7 @@ def test_corrected_in_the_spec_it_is_corrected_on_the_server(
 ) -> None:
     """All that was made before follows the spec, which is another one by now; the CA stays."""
     authority = spoiled("exec", "dc2-cp-1", "--", "md5sum", "/etc/kubernetes/pki/ca.crt").stdout
+    change_spec(layout, OTHER, "kubeadm.init", {})
     change_spec(layout, OTHER, "kubeadm.cluster.apiServer.extraArgs", [])
     change_spec(layout, OTHER, "kubeadm.cluster.apiServer.certSANs", ["k8s.dc2.example"])
     spoiled.run("k8s.provision", OTHER)

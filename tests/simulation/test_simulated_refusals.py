@@ -1,5 +1,7 @@
 """What provision refuses to do, on simulated servers: nothing may be changed then."""
 
+from dataclasses import replace
+
 import pytest
 from simulator.properties import HOUSEKEEPING, READ_ONLY
 from simulator.scenario import Datacenter, Shape, assert_converged
@@ -73,6 +75,17 @@ def test_a_silent_member_has_nothing_to_join(cluster):
     cluster.world.silence("w-1", DAY)
     cluster.world.silence("cp-3", DAY)
     assert cluster.plan().converged
+
+
+def test_who_replaces_a_control_plane_waits_until_that_one_is_gone(cluster):
+    """It hears nothing of the new one: both would carry the virtual address."""
+    servers = ("cp-1", "cp-2", "cp-4")
+    cluster.spec = replace(cluster.spec, control_plane=replace(cluster.spec.control_plane, servers=servers))
+    cluster.world.spec = cluster.spec
+    cluster.world.add("cp-4")
+    assert "cp-3 carries the endpoint" in cluster.provision().plan.blocked["cp-4"]
+    assert len(cluster.world.etcds[0].members) == 3
+    assert all("cp-3" in cluster.world.servers[server].disk.endpoint for server in ("cp-1", "cp-2"))
 
 
 def test_a_reinstalled_voter_is_removed_behind_the_quorum_proof_and_joins_again(cluster):

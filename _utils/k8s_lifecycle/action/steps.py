@@ -71,7 +71,12 @@ def init(run: Run, step: Step) -> Task:
     """Initialise the first control plane, or finish an init that was cut off."""
     spec = run.spec.at_version(step.how["version"])
     answer = yield run.change(
-        step.server, "k8s_kubeadm.init", KUBEADM_TIMEOUT, cluster=run.spec.name, spec=spec.to_dict()
+        step.server,
+        "k8s_kubeadm.init",
+        KUBEADM_TIMEOUT,
+        cluster=run.spec.name,
+        spec=spec.to_dict(),
+        anew=step.how["anew"],
     )
     yield from _judge(run, step, answer, "kubeadm init")
 
@@ -248,6 +253,7 @@ def _apply(run: Run, step: Step, sls: str, spec: Spec, timeout: float) -> Task:
         "spec": spec.to_dict(),
         "addresses": peers(run.spec, run.facts),
         "fence": run.fence,
+        "anew": step.how.get("anew", False),
     }
     arguments = {"mods": sls, "pillar": {"k8s": pillar}, "queue": QUEUE}
     answer = yield Call(step.server, "state.apply", arguments, timeout)

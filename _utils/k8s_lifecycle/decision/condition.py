@@ -41,7 +41,7 @@ def condition(spec: Spec, facts: Facts, name: str) -> Condition:
         return Condition.SILENT
     control_plane = name in spec.control_plane.servers
     if facts.cluster is None:
-        return _without_api(facts, server) if control_plane else _worker_without_api(server)
+        return _without_api(spec, facts, server) if control_plane else _worker_without_api(server)
     if server.authority and server.authority != facts.cluster.ca:
         return Condition.FOREIGN
     if control_plane:
@@ -49,14 +49,29 @@ def condition(spec: Spec, facts: Facts, name: str) -> Condition:
     return _worker(spec, facts.cluster, server)
 
 
-def _without_api(facts: Facts, server: Server) -> Condition:
+def begins(spec: Spec, facts: Facts, server: Server) -> bool:
+    """Whether this server holds an init that nobody can have joined: it may begin again, but for CA and data.
+
+    It has not come to kubeadm's phase kubelet-finalize, which a join follows; every other server of the
+    cluster is seen to be bare; and an API that answers knows no other node.
+    """
+    others = (other for other in facts.servers.values() if other is not server)
+    alone = not facts.missing and not facts.failed and all(other.bare for other in others)
+    nodes = facts.cluster.nodes if facts.cluster else {}
+    return (
+        not server.bare
+        and not server.kubelet_conf_final
+        and alone
+        and not (nodes.keys() - {spec.node_name(server.id)})
+    )
+
+
+def _without_api(spec: Spec, facts: Facts, server: Server) -> Condition:
     if server.bare:
         return Condition.BARE
-    others = [other for other in facts.servers.values() if other is not server]
     if server.runs_control_plane:
-        # Nobody can have joined it: it begins again, with the spec as it is now.
-        begins = not server.kubelet_conf_final and all(other.bare for other in others)
-        return Condition.HALF_INITIALISED if begins else Condition.STOPPED
+        return Condition.HALF_INITIALISED if begins(spec, facts, server) else Condition.STOPPED
+    others = (facts.servers[name] for name in spec.control_plane.servers if name in facts.servers)
     if server.etcd_data and any(other.runs_control_plane for other in others):
         return Condition.UNSTARTED
     return Condition.HALF_INITIALISED

@@ -9,8 +9,9 @@ from k8s_lifecycle.decision.plan import Plan, Wave, waves
 from k8s_lifecycle.model.facts import Facts
 from k8s_lifecycle.model.spec import Spec
 
-# Steps for the cluster as a whole, which have the name of a control plane only because each step has one.
-CLUSTER_WIDE = frozenset({"network_addon", "restrict_bootstrap", "spread_dns", "revoke"})
+# Steps for the cluster as a whole, which have the name of a control plane only because each step has one. And
+# who is not told of a new control plane would carry the virtual address besides it; that disturbs no pod.
+CLUSTER_WIDE = frozenset({"network_addon", "restrict_bootstrap", "spread_dns", "revoke", "update_endpoint"})
 
 
 def leave_held(plan: Plan, spec: Spec, facts: Facts) -> Plan:

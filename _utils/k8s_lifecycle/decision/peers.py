@@ -8,39 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from k8s_lifecycle.decision.condition import Condition
+from k8s_lifecycle.decision.condition import Condition, conditions
 from k8s_lifecycle.decision.plan import Step, Wave
 from k8s_lifecycle.model import endpoint
-from k8s_lifecycle.model.facts import Facts, Server
+from k8s_lifecycle.model.facts import Endpoint, Facts, Server
 from k8s_lifecycle.model.spec import Spec
+
+# Reinstalled: they carried the endpoint before, so that also those who do not answer know them.
+CAME_BACK = (Condition.REINSTALLED, Condition.REINSTALLED_VOTER)
 
 
 def peers(spec: Spec, facts: Facts) -> dict[str, str]:
-    """Return the address of each control plane server: its own word, else what the members know.
-
-    One that the spec does not name any more counts while its node is a control plane: dropped by the others
-    it would hear none, and carry the virtual address besides.
-    """
-    known = {
-        name: address
-        for server in facts.servers.values()
-        if server.endpoint
-        for name, address in server.endpoint.peers.items()
-    }
+    """Return the address of each server that may carry the endpoint: its own word, else what others know."""
+    known = {name: address for have in _endpoints(facts) for name, address in have.peers.items()}
     told = {name: server.addresses[0] for name, server in facts.servers.items() if server.addresses}
     names = (*spec.control_plane.servers, *leaving(spec, facts))
     return {name: address for name in names if (address := told.get(name, known.get(name)))}
 
 
 def leaving(spec: Spec, facts: Facts) -> list[str]:
-    """Return who carries the endpoint and is a control plane in the cluster, but not in the spec any more."""
+    """Return who carries the endpoint still, though the spec does not name it any more.
+
+    It stays a peer: dropped by the others it would hear none of them, and carry the virtual address besides.
+    One that is not asked, since it is in no pool, counts while it has a node.
+    """
     nodes = facts.cluster.nodes if facts.cluster else {}
-    known = {name for server in facts.servers.values() if server.endpoint for name in server.endpoint.peers}
-    return sorted(
+    return [
         name
-        for name in known.difference(spec.control_plane.servers)
-        if (node := nodes.get(spec.node_name(name))) and node.is_control_plane
-    )
+        for name in _unnamed(spec, facts)
+        if (facts.servers[name].endpoint if name in facts.servers else spec.node_name(name) in nodes)
+    ]
+
+
+def dropped(spec: Spec, facts: Facts) -> list[str]:
+    """Return who is no peer any more, though nobody has seen that it does not carry the endpoint."""
+    stay = leaving(spec, facts)
+    return [name for name in _unnamed(spec, facts) if name not in stay and name not in facts.servers]
 
 
 def updates(spec: Spec, facts: Facts, state: Mapping[str, Condition]) -> Wave:
@@ -58,25 +61,50 @@ def updates(spec: Spec, facts: Facts, state: Mapping[str, Condition]) -> Wave:
     return Wave("endpoint, one by one", tuple(steps) if managed else ())
 
 
-def unannounced(spec: Spec, facts: Facts, state: Mapping[str, Condition]) -> dict[str, str]:
-    """Return which new servers must wait, since a silent control plane may not know them, and why."""
+def unannounced(spec: Spec, facts: Facts) -> dict[str, str]:
+    """Return which new servers must wait, since one that carries the endpoint cannot be told, and why.
+
+    One that carries it already was announced to all others before.
+    """
+    silent, left = _silent(spec, facts), leaving(spec, facts)
+    if not (silent or left) or not endpoint.is_managed(spec, "control-plane"):
+        return {}
+    why = [f"{name} carries the endpoint, must be told of it first, and does not answer" for name in silent]
+    why += [f"{name} carries the endpoint, must be told of it first, and is not in the spec" for name in left]
+    remedy = "bring its minion back" if silent else "name it in control_plane.servers, or delete its node"
+    return {
+        name: f"{'; '.join(why)} — {remedy}, then run again"
+        for name, found in conditions(spec, facts, list(spec.control_plane.servers)).items()
+        if name in facts.servers
+        and not facts.servers[name].endpoint
+        and found not in (Condition.MEMBER, Condition.UNFINISHED_VOTER)
+        and not (found in CAME_BACK and _is_known(facts, name))
+    }
+
+
+def _endpoints(facts: Facts) -> list[Endpoint]:
+    return [server.endpoint for server in facts.servers.values() if server.endpoint]
+
+
+def _unnamed(spec: Spec, facts: Facts) -> list[str]:
+    known = {name for have in _endpoints(facts) for name in have.peers}
+    return sorted(known.difference(spec.control_plane.servers))
+
+
+def _silent(spec: Spec, facts: Facts) -> list[str]:
     nodes = facts.cluster.nodes if facts.cluster else {}
-    silent = [
+    known = {name for have in _endpoints(facts) for name in have.peers}
+    return [
         name
         for name in spec.control_plane.servers
-        if state[name] is Condition.SILENT and spec.node_name(name) in nodes
+        if name not in facts.servers and (name in known or spec.node_name(name) in nodes)
     ]
-    if not silent or not endpoint.is_managed(spec, "control-plane"):
-        return {}
-    wanted = peers(spec, facts)
-    members = [server for name, server in facts.servers.items() if state.get(name) is Condition.MEMBER]
-    changed = {name for server in members if server.endpoint for name in _changed(wanted, server)}
-    reason = f"{', '.join(silent)} carries the endpoint, must be told of it first, and does not answer"
-    return {
-        name: f"{reason} — bring its minion back, then run again"
-        for name in sorted(changed)
-        if name in facts.servers and state[name] is not Condition.MEMBER
-    }
+
+
+def _is_known(facts: Facts, name: str) -> bool:
+    """Whether all who carry the endpoint and answer know this server where it is now."""
+    have = [found.peers.get(name) for found in _endpoints(facts)]
+    return bool(have) and set(have) <= set(facts.servers[name].addresses[:1])
 
 
 def _changed(wanted: Mapping[str, str], server: Server) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from k8s_lifecycle.decision import peers, placement
-from k8s_lifecycle.decision.condition import Condition, conditions, missing_phases
+from k8s_lifecycle.decision.condition import Condition, begins, conditions, missing_phases
 from k8s_lifecycle.decision.held import leave_held
 from k8s_lifecycle.decision.plan import Plan, Step, Wave, waves
 from k8s_lifecycle.model import addon, kubeadm_config
@@ -45,7 +45,8 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     if only is not None and state[lead] is not Condition.MEMBER:
         return Plan(spec.name, "provision", refusals=(_no_cluster_yet(spec),))
     kept_out = _kept_out(spec, facts, assignments, state)
-    must_wait = peers.unannounced(spec, facts, state)
+    must_wait = peers.unannounced(spec, facts)
+    again = _begins_again(spec, facts, state)
     todo = {
         server: state[server]
         for server in assignments
@@ -59,7 +60,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     joining = _joining(spec, assignments, todo, lead)
     settling = sorted(joining, key=lambda server: assignments[server].role == "control-plane")
     version = target_version(spec, facts)
-    starting = _founding(facts, todo, lead)
+    starting = [lead] if lead in todo and (facts.cluster is None or lead == again) else []
     fresh = [*starting, *joining, *_spares(spec, facts, assignments, todo)]
     found = Plan(
         spec.name,
@@ -68,8 +69,8 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
             _preflight(fresh, todo, version),
             _clean_up(todo),
             peers.updates(spec, facts, state) if only is None else Wave("endpoint", ()),
-            _prepare(spec, fresh, version),
-            _init(spec, facts, state, lead),
+            _prepare(spec, fresh, version, again),
+            _init(spec, facts, state, lead, again=lead == again),
             _cluster_wide(spec, facts, lead, everything=only is None),
             _control_planes(assignments, todo, joining, version),
             _workers(spec, assignments, joining, version),
@@ -106,9 +107,15 @@ def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditi
         )
     elif lost := _lost_data(facts.cluster, facts, assignments):
         refusals.append(lost)
-    else:
+    elif not _begins_again(spec, facts, state):
         refusals += drift(spec, facts)
     return tuple(refusals)
+
+
+def _begins_again(spec: Spec, facts: Facts, state: Conditions) -> str:
+    """Return the server whose init was cut off and begins again with the spec as it is now; or nothing."""
+    unfinished = (name for name, found in state.items() if found is Condition.HALF_INITIALISED)
+    return next((name for name in unfinished if begins(spec, facts, facts.servers[name])), "")
 
 
 def _lost_data(view: View, facts: Facts, assignments: Assignments) -> str:
@@ -182,7 +189,8 @@ def _waits(spec: Spec, facts: Facts, state: Conditions, *, everything: bool) -> 
         Step(
             "wait_api",
             name,
-            f"its control plane is complete, but the API does not answer: {facts.servers[name].api_error}",
+            f"its control plane is complete, but the API does not answer: {facts.servers[name].api_error}"
+            + _unsure(facts, name),
         )
         for name, condition in state.items()
         if condition is Condition.STOPPED and name not in busy
@@ -199,6 +207,15 @@ def _waits(spec: Spec, facts: Facts, state: Conditions, *, everything: bool) -> 
     ]
     steps = (*running, *starting, *finishing)
     return Wave("wait for what is running", steps, window=len(steps))
+
+
+def _unsure(facts: Facts, name: str) -> str:
+    """Return who keeps an init that is not final from being made anew, as words for a reason."""
+    if facts.servers[name].kubelet_conf_final:
+        return ""
+    others = [other for other, server in facts.servers.items() if other != name and not server.bare]
+    unsure = ", ".join(sorted({*others, *facts.missing, *facts.failed}))
+    return f"; its init is not made anew, since {unsure} may have joined"
 
 
 def _lead(spec: Spec, state: Conditions) -> str:
@@ -266,10 +283,6 @@ def target_version(spec: Spec, facts: Facts) -> str:
     return str(min(wanted, facts.version or wanted))
 
 
-def _founding(facts: Facts, todo: Conditions, lead: str) -> list[str]:
-    return [lead] if lead in todo and facts.cluster is None else []
-
-
 def _spares(spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions) -> list[str]:
     version = target_version(spec, facts)
     return [
@@ -277,7 +290,7 @@ def _spares(spec: Spec, facts: Facts, assignments: Assignments, todo: Conditions
         for server, condition in todo.items()
         if assignments[server].role == "spare"
         and condition is Condition.BARE
-        and not _prepared(facts.servers[server], version)
+        and (facts.servers[server].endpoint or not _prepared(facts.servers[server], version))
     ]
 
 
@@ -301,23 +314,25 @@ def _preflight(fresh: list[str], todo: Conditions, version: str) -> Wave:
     return Wave("preflight", steps, window=len(steps))
 
 
-def _prepare(spec: Spec, fresh: list[str], version: str) -> Wave:
+def _prepare(spec: Spec, fresh: list[str], version: str, again: str) -> Wave:
+    reason = f"operating system, containerd and kubeadm {version}"
     steps = tuple(
-        Step("prepare", server, f"operating system, containerd and kubeadm {version}", {"version": version})
-        for server in fresh
+        Step("prepare", server, reason, {"version": version, "anew": server == again}) for server in fresh
     )
     return Wave("prepare", steps, window=len(steps), budget=spec.limits.failures_allowed(len(steps)))
 
 
-def _init(spec: Spec, facts: Facts, state: Conditions, lead: str) -> Wave:
+def _init(spec: Spec, facts: Facts, state: Conditions, lead: str, *, again: bool) -> Wave:
     if facts.cluster is None and state[lead] is Condition.BARE:
         reason = "no server of the cluster holds anything of it: the first control plane"
     elif state[lead] is Condition.HALF_INITIALISED:
         missing = f": {', '.join(missing_phases(spec, facts.cluster))} missing" if facts.cluster else ""
-        reason = f"it {state[lead].value}{missing}"
+        anew = ", and nobody has joined: all but CA and etcd's data anew" if again else ""
+        reason = f"it {state[lead].value}{missing}{anew}"
     else:
         return Wave("init", ())
-    return Wave("init", (Step("init", lead, reason, {"version": target_version(spec, facts)}),))
+    how = {"version": target_version(spec, facts), "anew": again}
+    return Wave("init", (Step("init", lead, reason, how),))
 
 
 def _cluster_wide(spec: Spec, facts: Facts, lead: str, everything: bool) -> list[Wave]:
@@ -436,9 +451,13 @@ def _notes(spec: Spec, facts: Facts) -> tuple[str, ...]:
     if view is None:
         return ()
     notes = [
-        f"{name} is a control plane of the cluster, though control_plane.servers does not name it: it keeps "
-        "its part of the endpoint"
+        f"{name} carries the endpoint, though control_plane.servers does not name it: it stays in until its "
+        f"node is deleted; before that: `salt {name} state.single k8s_server.endpoint_absent endpoint`"
         for name in peers.leaving(spec, facts)
+    ]
+    notes += [
+        f"{name} is dropped from the endpoint: see that it is off, or that its keepalived has ended"
+        for name in peers.dropped(spec, facts)
     ]
     if view.version != spec.kubernetes.version:
         notes.append(

@@ -29,7 +29,7 @@ class Node:
 
 def look(spec: Spec, root: Path = ROOT) -> Node:
     """Read a node."""
-    texts = {path: _content(root / path.lstrip("/")) for path in (containerd.CONFIG, *endpoint.FILES)}
+    texts = {path: _content(root / path.lstrip("/")) for path in (containerd.CONFIG, *endpoint.SERVICES)}
     return Node(
         packages=packages.installed(packages.pinned(spec)),
         files={path: text for path, text in texts.items() if text is not None},
@@ -99,7 +99,7 @@ def _containerd(spec: Spec, pool: str | None, node: Node) -> Iterator[str]:
 
 
 def _endpoint(spec: Spec, node: Node) -> Iterator[str]:
-    for path in endpoint.FILES:
+    for path in endpoint.SERVICES:
         if endpoints.mark(spec) not in node.files.get(path, ""):
             yield f"{path} is not of the endpoint that the spec asks for"
 

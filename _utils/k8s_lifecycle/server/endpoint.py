@@ -11,7 +11,8 @@ from k8s_lifecycle.server import services
 
 HAPROXY = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED = "/etc/keepalived/keepalived.conf"
-FILES = (HAPROXY, KEEPALIVED)
+# In the order in which they end.
+SERVICES = {KEEPALIVED: "keepalived", HAPROXY: "haproxy"}
 
 
 def look(haproxy: Path = Path(HAPROXY)) -> Mapping[str, Any] | None:
@@ -24,8 +25,8 @@ def look(haproxy: Path = Path(HAPROXY)) -> Mapping[str, Any] | None:
 
 def ours() -> list[str]:
     """Return which of its files are here and were made by us."""
-    found = [Path(path) for path in FILES if Path(path).exists()]
-    return [str(path) for path in found if endpoint.is_marked(path.read_text(encoding="utf-8"))]
+    found = [path for path in SERVICES if Path(path).exists()]
+    return [path for path in found if endpoint.is_marked(Path(path).read_text(errors="replace"))]
 
 
 def remove() -> list[str]:
@@ -34,8 +35,7 @@ def remove() -> list[str]:
     keepalived would go on, and take the virtual address where it hears no other server any more.
     """
     found = ours()
-    if found:
-        services.stop("keepalived", "haproxy")
     for path in found:
+        services.stop(SERVICES[path])
         Path(path).unlink()
     return found

@@ -31,7 +31,8 @@ FILES = (
     "control-plane/controller-manager",
     "control-plane/scheduler",
 )
-START = ("kubelet-start", "wait-control-plane")
+WAIT = "wait-control-plane"
+START = ("kubelet-start", WAIT)
 OBJECTS = (
     "upload-config/kubeadm",
     "upload-config/kubelet",

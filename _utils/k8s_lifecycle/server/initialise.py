@@ -31,26 +31,28 @@ from k8s_lifecycle.server.remains import State
 
 ETCD_DATA = Path("/var/lib/etcd/member")
 KUBELET = Path("/var/lib/kubelet")
-CREDENTIALS = "kubeconfig/kubelet"
 KUBELET_KUBECONFIG = remains.ROOT / "kubelet.conf"
 BOOTSTRAP_KUBECONFIG = remains.ROOT / "bootstrap-kubelet.conf"
 
 Phases = Callable[[Collection[str]], None]
 
 
-def initialise(spec: Spec, server: str, address: str, timeout: float) -> list[str]:
+def initialise(spec: Spec, server: str, address: str, timeout: float, *, anew: bool) -> list[str]:
     """Begin or finish `kubeadm init`; return the phases that ran.
 
-    Until it is final nobody can have joined, and what stopped it may have been the spec, which was corrected
-    since: all but the CA and the data follow the spec as it is now.
+    anew: nobody can have joined, and what stopped it may have been the spec, which was corrected since: all
+    but the CA and the data follow the spec as it is now.
     """
     done, kubeadm = _runner(spec, server, address, timeout)
-    if _begins():
-        _complete_files(kubeadm, joined=False, anew=True)
-        kubeadm((*init_phases.START, *init_phases.OBJECTS, init_phases.FINALIZE))
+    new = not ETCD_DATA.exists()
+    if anew:
+        _take_down(spec, server, address)
+    changed = _complete_files(kubeadm, joined=False, anew=anew)
+    start = () if _runs() and not changed else init_phases.START
+    if new or anew:
+        kubeadm((*start, *init_phases.OBJECTS, init_phases.FINALIZE))
     else:
-        changed = _complete_files(kubeadm, joined=False)
-        kubeadm(() if _runs() and not changed else init_phases.START)
+        kubeadm(start)
         api = Api.local()
         marked = init_objects.is_marked(api, spec.node_name(server))
         there = init_objects.phases_there(api) | ({"mark-control-plane"} if marked else set())
@@ -111,7 +113,8 @@ def _runner(spec: Spec, server: str, address: str, timeout: float) -> tuple[list
         )
         skip = init_phases.skipping(phases, documents[0]["skipPhases"])
         left = max(1.0, deadline - time.monotonic())
-        kubeadm_unit.run(["init", "--skip-token-print", skip], documents, left)
+        with static_pods.heard(waited=init_phases.WAIT in phases):
+            kubeadm_unit.run(["init", "--skip-token-print", skip], documents, left)
         done.extend(phases)
 
     return done, kubeadm
@@ -120,8 +123,19 @@ def _runner(spec: Spec, server: str, address: str, timeout: float) -> tuple[list
 def _complete_files(kubeadm: Phases, *, joined: bool, anew: bool = False) -> bool:
     """Make the files that are missing or torn, and put them on disk; return whether any was.
 
-    anew: those that the spec has a say in are made again.
+    anew: the manifests are written in any case.
     """
+    _refuse_busy_or_orphaned(joined=joined)
+    remains.remove_torn()
+    left = init_phases.files_left(remains.examine(), joined=joined, anew=anew)
+    kubeadm(left)
+    if left:
+        durable.flush(remains.ROOT)
+    return bool(left)
+
+
+def _refuse_busy_or_orphaned(*, joined: bool) -> None:
+    """Raise an error where a kubeadm runs, or where there is data whose CA is lost."""
     kubeadm_unit.refuse_if_running()
     states = remains.examine()
     lost = [piece for piece in remains.CA_PIECES if states[piece] is not State.WHOLE]
@@ -131,38 +145,43 @@ def _complete_files(kubeadm: Phases, *, joined: bool, anew: bool = False) -> boo
             "cluster's, or the CA was lost — bring /etc/kubernetes/pki back from a back-up or another "
             "control plane; reset the server (k8s_kubeadm.reset) only if that data is given up"
         )
-    remains.remove_torn()
-    if anew:
-        # A kubelet that has heard of no API server ends no pod: what runs by an older manifest would stay.
-        static_pods.stop()
-        remains.remove_derived()
-    left = init_phases.files_left(remains.examine(), joined=joined, anew=anew)
-    kubeadm(left)
-    if anew and CREDENTIALS not in left:  # by the old one a run that is cut off before this knows what to do
-        remains.remove(CREDENTIALS)
-        kubeadm((CREDENTIALS,))
-    if left:
-        durable.flush(remains.ROOT)
-    return bool(left)
 
 
-def _begins() -> bool:
-    """Whether nobody can have joined: this init has not come to kubelet-finalize, which follows the upload.
+def _take_down(spec: Spec, server: str, address: str) -> None:
+    """Stop what runs by an older spec, and remove what the CA and the spec make again.
 
-    A kubelet.conf that is lost says nothing: it may be one of a cluster that others have joined.
+    A kubelet that has heard of no API server ends no pod: what runs by an older manifest would stay.
     """
-    if not ETCD_DATA.exists():
-        return True
-    final = not KUBELET_KUBECONFIG.exists() or kubernetes_files.is_final(KUBELET_KUBECONFIG)
-    return not final and not _uploaded()
+    _refuse_busy_or_orphaned(joined=False)
+    _refuse_other_nodes(spec.node_name(server))
+    if ETCD_DATA.exists() and (kept := static_pods.differences(_kept_by_etcd(spec, address))):
+        raise HostError(
+            f"etcd has begun with another {', '.join(kept)} than the spec asks for, and its data keeps it — "
+            "nobody has joined: `kubeadm reset` this server yourself, then run again"
+        )
+    static_pods.stop()
+    kubeadm_unit.refuse_if_running()  # that took a while
+    remains.remove_derived()
 
 
-def _uploaded() -> bool:
-    """Whether the API has the configuration; an API server that is silent has nothing for anybody."""
+def _kept_by_etcd(spec: Spec, address: str) -> dict[str, str]:
+    """Return the flags of components whose values are in etcd's data, too, once it has begun with them."""
+    host = f"[{address}]" if ":" in address else address
+    return {
+        "kube-apiserver --service-cluster-ip-range": spec.networks.services,
+        "kube-controller-manager --cluster-cidr": spec.networks.pods,
+        "etcd --initial-advertise-peer-urls": f"https://{host}:2380",
+    }
+
+
+def _refuse_other_nodes(node: str) -> None:
+    """Look again: an API server that answers here may know of somebody."""
     try:
-        return Api.local().find(init_objects.KUBEADM_CONFIG) is not None
+        nodes = Api.local().get("/api/v1/nodes")["items"]
     except KubernetesError:
-        return False
+        return
+    if others := sorted({found["metadata"]["name"] for found in nodes} - {node}):
+        raise HostError(f"{', '.join(others)} joined this cluster meanwhile — run again")
 
 
 def _keep(done: list[str]) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from k8s_lifecycle.cluster.admission import Material
 from k8s_lifecycle.errors import HostError
-from k8s_lifecycle.server import command, durable, kubeadm_unit, kubernetes_files, remains
+from k8s_lifecycle.server import command, durable, kubeadm_unit, kubernetes_files, remains, static_pods
 from k8s_lifecycle.server.initialise import KUBELET
 
 
@@ -18,7 +18,8 @@ def join(material: Material, timeout: float) -> list[str]:
         durable.write(
             remains.ROOT / "pki" / name, content, 0o644 if name.endswith((".crt", ".pub")) else 0o600
         )
-    kubeadm_unit.run(["join"], material.documents, timeout, material.files)
+    with static_pods.heard(waited=bool(material.pki)):
+        kubeadm_unit.run(["join"], material.documents, timeout, material.files)
     durable.flush(remains.ROOT)
     durable.flush(KUBELET)
     if material.pki:

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from k8s_lifecycle.errors import HostError
-from k8s_lifecycle.server import command, durable, processes, static_pods
+from k8s_lifecycle.server import command, durable, processes
 from k8s_lifecycle.wording import last_useful_lines
 
 UNIT = processes.UNIT
@@ -56,7 +56,7 @@ def run(
     words: the verb and its flags. documents: its configuration, given as `--config`. files: what the
     configuration refers to, by name in `INPUT`.
 
-    Raises: `KubeadmError` with the last lines that it printed, and those of a component that did not come up.
+    Raises: `KubeadmError` with the last lines that it printed.
     """
     with durable.alone(LOCK):  # between the look at what runs and the start nobody else may start one
         refuse_if_running()
@@ -69,8 +69,6 @@ def run(
     outcome = wait(timeout)
     if outcome is None or not outcome.ok:
         said = outcome.output if outcome else "systemd does not know it any more"
-        if words[0] in ("init", "join"):
-            said = "\n".join(filter(None, (said, static_pods.last_words())))
         raise KubeadmError(f"kubeadm {words[0]} failed (all of it is in {_log(words[0])} there):\n{said}")
     return outcome.output
 

@@ -8,7 +8,7 @@ before it goes on, whole ones it keeps. A piece has the name of the phase of `ku
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -92,19 +92,19 @@ def examine(root: Path = ROOT, kubelet: Path = KUBELET) -> dict[str, State]:
 def remove_torn(root: Path = ROOT, kubelet: Path = KUBELET) -> list[str]:
     """Remove every torn piece, those that depend on it included, and return their names."""
     torn = [name for name, state in examine(root, kubelet).items() if state is State.TORN]
-    remove(*torn, root=root, kubelet=kubelet)
+    _remove(torn, root, kubelet)
     return torn
 
 
 def remove_derived(root: Path = ROOT, kubelet: Path = KUBELET) -> None:
-    """Remove what the CA and the spec make again: leaf certificates and kubeconfigs, but the kubelet's.
+    """Remove what the CA and the spec make again: leaf certificates and kubeconfigs.
 
     kubeadm keeps a certificate without the names that the spec has by now, and stops at a kubeconfig with
     another endpoint. Manifests stay: it writes them again, and the kubelet restarts only what differs.
     """
     certificates = (f"certs/{name}" for name in CERTIFICATES)
-    kubeconfigs = (f"kubeconfig/{name}" for name in KUBECONFIGS)
-    remove(*certificates, *kubeconfigs, root=root, kubelet=kubelet)
+    kubeconfigs = (f"kubeconfig/{name}" for name in (*KUBECONFIGS, "kubelet"))
+    _remove({*certificates, *kubeconfigs}, root, kubelet)
 
 
 def signed(root: Path, base: str, issuer: str) -> bool:
@@ -132,8 +132,7 @@ def external_authorities(root: Path = ROOT) -> list[str]:
     )
 
 
-def remove(*names: str, root: Path = ROOT, kubelet: Path = KUBELET) -> None:
-    """Remove the files of these pieces."""
+def _remove(names: Collection[str], root: Path, kubelet: Path) -> None:
     for piece in _pieces(root, kubelet):
         if piece.name in names:
             for path in piece.paths:

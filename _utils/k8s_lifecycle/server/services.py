@@ -71,11 +71,10 @@ def converge(name: str, differences: Mapping[str, Mapping[str, str]], reload: bo
         _wait_until_settled(name)
 
 
-def stop(*names: str) -> None:
-    """Stop these services, now and at every boot."""
-    known = [name for name, state in states(*names).items() if state != NOT_INSTALLED]
-    if known:
-        output("systemctl", "disable", "--now", *known, timeout=120)
+def stop(name: str) -> None:
+    """Stop a service, now and at every boot."""
+    if states(name)[name] != NOT_INSTALLED:
+        output("systemctl", "disable", "--now", name, timeout=120)
 
 
 def last_lines(name: str) -> str:

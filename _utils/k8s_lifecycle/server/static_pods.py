@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import ssl
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
 import yaml
 
 from k8s_lifecycle.errors import HostError
 from k8s_lifecycle.server import command, durable, processes, remains
+from k8s_lifecycle.server.kubeadm_unit import KubeadmError
 from k8s_lifecycle.wording import last_useful_lines
 
 LOGS = Path("/var/log/pods")
@@ -55,40 +60,85 @@ def restart(components: Collection[str], timeout: float, *, kubelet: bool = Fals
         command.output("systemctl", "restart", "kubelet")
     else:
         for component in components:
-            _touch(remains.ROOT / f"manifests/{component}.yaml")
+            _touch(_manifest(component))
     deadline = time.monotonic() + timeout
     for component in components:
         _wait(component, before.get(component, 0.0), deadline, timeout)
 
 
+def differences(wanted: Mapping[str, str]) -> list[str]:
+    """Return which flags of components have another value in their manifests.
+
+    wanted: values by `COMPONENT --FLAG`. A manifest that is not there, or torn, has no other value.
+    """
+    return [name for name, value in wanted.items() if _flag(*name.split(" ")) not in (None, value)]
+
+
+def _flag(component: str, flag: str) -> str | None:
+    try:
+        content = yaml.safe_load(_manifest(component).read_text())
+        words = content["spec"]["containers"][0]["command"]
+    except (FileNotFoundError, yaml.YAMLError, KeyError, IndexError, TypeError):
+        return None
+    return next((word.partition("=")[2] for word in words if word.startswith(f"{flag}=")), None)
+
+
 def stop(timeout: float = 60) -> None:
     """Stop the kubelet, then the components, which it would start again; wait until they have ended."""
     command.output("systemctl", "stop", "kubelet", timeout=timeout, accept=(0, 5))  # 5: no such unit yet
-    wanted = {COMPONENTS[component] for component in HEALTH}
-    processes.end(wanted)
+    wanted = {COMPONENTS[component] for component in HEALTH if _manifest(component).exists()}
     deadline = time.monotonic() + timeout
     while left := sorted(wanted & processes.names()):
         if time.monotonic() > deadline:
-            raise HostError(
-                f"{', '.join(left)} did not end within {timeout:.0f} s — look at `crictl ps` there"
-            )
+            what = ", ".join(left)
+            raise HostError(f"{what} did not end within {timeout:.0f} s — look at `crictl ps` there")
+        processes.end(left)
         time.sleep(_POLL)
+
+
+@contextlib.contextmanager
+def heard(*, waited: bool) -> Iterator[None]:
+    """Add to a failure of kubeadm what a component said that did not come up.
+
+    waited: whether kubeadm is to wait for them.
+    """
+    try:
+        yield
+    except KubeadmError as error:
+        said = last_words() if waited else ""
+        raise (KubeadmError(f"{error}\n{said}") if said else error) from None
 
 
 def last_words() -> str:
     """Return what the first component said last that is not healthy; empty where there is none."""
     for component in HEALTH:
-        if (remains.ROOT / f"manifests/{component}.yaml").exists() and not healthy(component):
+        if _manifest(component).exists() and not healthy(component):
             said = _said(component) or "nothing: look at `crictl ps -a` and `journalctl -u kubelet` there"
             return f"{component} is not healthy; it last said:\n{said}"
     return ""
 
 
+def _manifest(component: str) -> Path:
+    return remains.ROOT / f"manifests/{component}.yaml"
+
+
 def _said(component: str) -> str:
-    """Return the last lines of a component's newest log, whose lines are `TIME STREAM F TEXT`."""
-    logs = sorted(LOGS.glob(f"kube-system_{component}-*/*/*.log"), key=lambda path: path.stat().st_mtime)
-    lines = logs[-1].read_text(encoding="utf-8", errors="replace").splitlines() if logs else []
-    return last_useful_lines("\n".join(line.split(" ", 3)[-1] for line in lines), 3)
+    """Return the last lines of a component's newest log, whose lines are `TIME STREAM F TEXT`.
+
+    The kubelet takes logs away while they are looked at.
+    """
+    for log in sorted(LOGS.glob(f"kube-system_{component}-*/*/*.log"), key=_age):
+        with contextlib.suppress(OSError):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            return last_useful_lines("\n".join(line.split(" ", 3)[-1] for line in lines), 3)
+    return ""
+
+
+def _age(path: Path) -> float:
+    try:
+        return -path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def healthy(component: str) -> bool:
@@ -96,7 +146,9 @@ def healthy(component: str) -> bool:
     try:
         with urllib.request.urlopen(HEALTH[component], timeout=3, context=any_certificate()) as answer:  # noqa: S310
             return bool(answer.status == 200)  # noqa: PLR2004
-    except OSError:
+    except urllib.error.HTTPError as error:
+        return error.code == HTTPStatus.UNAUTHORIZED  # where nobody may ask without a name
+    except (OSError, http.client.HTTPException):
         return False
 
 

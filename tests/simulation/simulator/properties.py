@@ -159,19 +159,23 @@ class Properties:
             f"{server} did something for run {fence}, though run {self.fence} has the lock"
         )
 
-    def _on_joins(self, server: str, control_plane: bool) -> None:
+    def _on_carries(self, server: str) -> None:
+        """keepalived takes the address where it hears no other."""
+        servers = self._world.servers
+        peers = servers[server].disk.endpoint or {}
+        assert server in peers, f"{server} carries the endpoint, and is none of those who do"
+        strangers = [
+            other.id
+            for other in servers.values()
+            if other.disk.endpoint is not None
+            and (server not in other.disk.endpoint or other.id not in peers)
+        ]
+        assert not strangers, f"{server} and {strangers} carry the endpoint, and do not know each other"
+
+    def _on_joins(self, server: str, **_: bool) -> None:
         assert server not in self._gated, (
             f"{server} joins, though etcd was not whole at any moment since that step began"
         )
-        unaware = [
-            other.id
-            for other in self._world.servers.values()
-            if control_plane
-            and other.pods
-            and server not in (other.disk.endpoint or {})
-            and other.id != server
-        ]
-        assert not unaware, f"{server} joins, and the endpoint on {unaware} does not know it"
 
     def _on_minted(self, server: str, auto_approve: bool) -> None:
         assert not auto_approve, (
@@ -267,5 +271,6 @@ class RunProperties:
 
 
 def _begins(cluster: EtcdCluster) -> bool:
-    """Whether the only member is that of an init which is not final."""
-    return len(cluster.members) == 1 and not cluster.members[0].server.disk.final
+    """Whether the only member is that of an init which is not final, and nobody else is in the cluster."""
+    alone = len(cluster.members) == 1 and len(cluster.objects.nodes) <= 1
+    return alone and not cluster.members[0].server.disk.final

@@ -1,5 +1,7 @@
 """Decisions of a provision that a finished cluster would not show: each was wrong once."""
 
+from datetime import UTC, datetime
+
 import pytest
 from answers import MEMBER, bare, control_plane, node
 
@@ -8,6 +10,7 @@ from k8s_lifecycle.decision.provision import plan
 from k8s_lifecycle.model import endpoint, kubeadm_config
 from k8s_lifecycle.model import spec as specs
 from k8s_lifecycle.model.facts import observe
+from k8s_lifecycle.model.hold import Hold, moment
 
 CONTROL_PLANE = specs.Assignment("dc1-prod", "control-plane", None)
 GENERAL = specs.Assignment("dc1-prod", "worker", "general")
@@ -25,6 +28,7 @@ SPEC = {
 }
 ADDRESSES = {f"dc1-cp-{number}": f"10.11.0.1{number}" for number in (1, 2, 3)}
 THREE = {**SPEC["control_plane"], "servers": list(ADDRESSES)}
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
 A_NODE = {"ca": "ours", "kubelet_conf": True, "kubelet_config": True}
 
 
@@ -69,20 +73,69 @@ class TestWithoutAnApi:
 class TestInitThatIsNotFinal:
     """A wrong flag in the spec stops the API server of an init: corrected, the spec must reach it."""
 
+    SILENT_API = {"reachable": False, "error": "connection refused"}
+
+    def first(self, *, final=False, api=None, **changes):
+        found = control_plane("1.37.2", kubelet={"active": True}, **changes)
+        found["api"]["nodes"] = found["api"]["nodes"][:1]
+        found["files"] |= {"kubelet_config": True, "kubelet_conf_final": final}
+        found["api"] = api or found["api"]
+        return found
+
+    def planned(self, wanted, first, worker, silent=()):
+        answers = {"dc1-cp-1": first, "dc1-w-1": worker}
+        facts = observe({k: v for k, v in answers.items() if k not in silent}, frozenset(silent), {})
+        return plan(wanted, facts, {"dc1-cp-1": CONTROL_PLANE, "dc1-w-1": GENERAL})
+
     @pytest.mark.parametrize(
-        ("final", "worker", "expected"),
+        ("final", "files", "silent", "expected"),
         [
-            (False, {}, "init dc1-cp-1"),
-            (False, A_NODE, "wait_api dc1-cp-1"),
-            (True, {}, "wait_api dc1-cp-1"),
+            (False, {}, (), "init"),
+            (False, A_NODE, (), "wait_api"),
+            (False, {}, ("dc1-w-1",), "wait_api"),  # it may hold anything
+            (True, {}, (), "wait_api"),
         ],
     )
-    def test_it_is_done_again_where_nobody_can_have_joined(self, final, worker, expected):
-        first = control_plane("1.37.2", kubelet={"active": True})
-        first["files"] |= {"kubelet_config": True, "kubelet_conf_final": final}
-        first["api"] = {"reachable": False, "error": "connection refused"}
-        found = steps(planned(spec(), {"dc1-cp-1": first, "dc1-w-1": bare(files=worker)}))
-        assert [step for step in found if step in ("init dc1-cp-1", "wait_api dc1-cp-1")] == [expected]
+    def test_it_is_made_anew_where_nobody_can_have_joined(self, final, files, silent, expected):
+        first = self.first(final=final, api=self.SILENT_API)
+        found = self.planned(spec(), first, bare(files=files), silent)
+        (step,) = [step for step in found.steps if step.verb in ("init", "wait_api")]
+        assert step.verb == expected
+        assert expected != "init" or step.how["anew"]
+
+    @pytest.mark.parametrize(("others", "anew"), [([], True), ([node("dc1-w-9")], False)])
+    def test_an_api_that_answers_knows_whether_somebody_joined(self, others, anew):
+        first = self.first(phases=["kubeadm_config"])
+        first["api"]["nodes"] += others
+        found = self.planned(spec(), first, bare())
+        assert [step.how["anew"] for step in found.steps if step.verb == "init"] == [anew]
+
+    def test_nothing_that_may_be_a_cluster_is_made_anew(self):
+        files = {**A_NODE, "etcd_data": True, "manifests": ["etcd"], "admin_conf": True}
+        found = self.planned(spec(), bare(files=files), bare(files=A_NODE))
+        assert [step.how["anew"] for step in found.steps if step.verb == "init"] == [False]
+
+    def test_the_endpoint_and_the_configuration_follow_the_spec_too(self):
+        before = spec()
+        moved = spec(
+            control_plane={
+                **SPEC["control_plane"],
+                "endpoint": {"address": "10.11.0.101", "virtual_router_id": 51},
+            }
+        )
+        configuration = kubeadm_config.cluster_configuration(before)
+        first = self.first(
+            phases=["kubeadm_config"],
+            view={"cluster_configuration": configuration},
+            addresses=["10.11.0.11"],
+            endpoint=carries(before, "dc1-cp-1"),
+        )
+        found = self.planned(moved, first, bare())
+        assert not found.refusals
+        assert [step.how["anew"] for step in found.steps if step.server == "dc1-cp-1" and step.how] == [
+            True,  # prepare lays out the endpoint, too
+            True,
+        ]
 
 
 class TestLostData:
@@ -170,15 +223,69 @@ class TestEndpointOfMembers:
         assert "update_endpoint dc1-cp-1" not in steps(found)
 
     @pytest.mark.parametrize("gone", [False, True])
-    def test_one_that_left_the_spec_is_dropped_once_it_is_no_control_plane_any_more(self, gone):
+    def test_one_that_left_the_spec_is_dropped_with_its_node(self, gone):
         """Its keepalived would hear none of the others, and carry the address besides."""
         wanted = spec(control_plane={**THREE, "servers": ["dc1-cp-1"]})
         answers = self.answers(wanted, "dc1-cp-1", "dc1-cp-2")
-        labels = {} if gone else {"node-role.kubernetes.io/control-plane": ""}
-        answers["dc1-cp-1"]["api"]["nodes"].append(node("dc1-cp-2", labels))
+        answers["dc1-cp-1"]["api"]["nodes"] += [] if gone else [node("dc1-cp-2")]
         found = planned(wanted, {"dc1-cp-1": answers["dc1-cp-1"]})
         assert ("update_endpoint dc1-cp-1" in steps(found)) == gone
-        assert any("dc1-cp-2 is a control plane" in note for note in found.notes) != gone
+        assert any("dc1-cp-2 carries the endpoint" in note for note in found.notes) != gone
+        assert any("dc1-cp-2 is dropped from the endpoint" in note for note in found.notes) == gone
+
+    def test_one_whose_role_is_another_by_now_is_dropped_once_its_endpoint_has_ended(self):
+        wanted = spec(control_plane={**THREE, "servers": ["dc1-cp-1"]}, spares=["dc1-cp-2"])
+        answers = self.answers(wanted, "dc1-cp-1", "dc1-cp-2")
+        packages = dict.fromkeys(("kubeadm", "kubelet", "kubectl"), "1.37.2-1.1")
+        answers["dc1-cp-2"] |= {"packages": packages, "containerd": {"active": True}}
+        places = {"dc1-cp-1": CONTROL_PLANE, "dc1-cp-2": specs.Assignment("dc1-prod", "spare", None)}
+
+        def found(endpoint):
+            servers = {name: answers[name] for name in places}
+            servers["dc1-cp-2"] = servers["dc1-cp-2"] | {"endpoint": endpoint}
+            return [step for step in steps(planned(wanted, servers, places)) if "settle" not in step]
+
+        assert found(carries(wanted, "dc1-cp-1", "dc1-cp-2")) == ["preflight dc1-cp-2", "prepare dc1-cp-2"]
+        assert found(None) == ["update_endpoint dc1-cp-1"]
+
+    @pytest.mark.parametrize("told", [False, True])
+    def test_who_is_to_replace_one_that_cannot_be_told_waits(self, told):
+        """It would hear nothing of the one that left the spec, and carry the address besides.
+
+        That others were told of it before says nothing.
+        """
+        wanted = spec(control_plane={**THREE, "servers": ["dc1-cp-1", "dc1-cp-2", "dc1-cp-4"]})
+        answers = self.answers(wanted, "dc1-cp-1", "dc1-cp-2", "dc1-cp-3")
+        answers["dc1-cp-1"]["api"]["nodes"].append(
+            node("dc1-cp-3", {"node-role.kubernetes.io/control-plane": ""})
+        )
+        answers["dc1-cp-4"] = bare(addresses=["10.11.0.14"])
+        del answers["dc1-cp-3"]
+        answers["dc1-cp-1"]["endpoint"]["peers"] |= {"dc1-cp-4": "10.11.0.14"} if told else {}
+        answers["dc1-cp-2"] |= {"endpoint": answers["dc1-cp-1"]["endpoint"]}
+        found = planned(wanted, answers)
+        assert "is not in the spec" in found.blocked["dc1-cp-4"]
+        assert "dc1-cp-4" not in {step.server for step in found.steps}
+        assert "join_control_plane dc1-cp-2" in steps(found)
+
+    def test_a_new_one_waits_until_one_that_is_silent_can_be_told(self):
+        wanted = spec(control_plane=THREE)
+        answers = self.answers(wanted, "dc1-cp-1", "dc1-cp-2")
+        del answers["dc1-cp-2"]
+        found = plan(
+            wanted, observe(answers, frozenset({"dc1-cp-2"}), {}), dict.fromkeys(ADDRESSES, CONTROL_PLANE)
+        )
+        assert "dc1-cp-2 carries the endpoint, must be told of it first" in found.blocked["dc1-cp-3"]
+        assert "dc1-cp-3" not in {step.server for step in found.steps}
+
+    def test_one_whose_node_is_held_is_told_all_the_same(self):
+        wanted = spec(control_plane=THREE)
+        answers = self.answers(wanted, *ADDRESSES)
+        hold = Hold("drain", "", "bob", "a disk", moment(0, NOW), moment(600, NOW), was_cordoned=False)
+        second = node("dc1-cp-2", unschedulable=True, hold=hold.to_dict())
+        answers["dc1-cp-1"]["api"]["nodes"].append(second)
+        answers["dc1-cp-2"] |= {"files": bare(files=A_NODE)["files"], "endpoint": carries(wanted, "dc1-cp-1")}
+        assert "update_endpoint dc1-cp-2" in steps(planned(wanted, answers))
 
     def test_another_endpoint_in_the_spec_is_refused(self):
         moved = {**THREE, "endpoint": {**THREE["endpoint"], "virtual_router_id": 52}}

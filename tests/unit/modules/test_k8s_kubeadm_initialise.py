@@ -1,5 +1,7 @@
 """A control plane is made whole: what runs when, and what is refused because it would lose a cluster."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from k8s_lifecycle.cluster.api import UnreachableError
@@ -13,6 +15,8 @@ ABSENT = dict.fromkeys(init_phases.FILES, State.ABSENT)
 
 
 class Spec:
+    networks = SimpleNamespace(services="10.96.0.0/12", pods="10.244.0.0/16")
+
     @staticmethod
     def node_name(server):
         return server
@@ -24,23 +28,19 @@ class Server:
     def __init__(self, monkeypatch, tmp_path):
         self.states, self.objects = dict(ABSENT), set()
         self.marked = self.runs_ = self.final = False
-        self.calls, self.flushed = [], []
+        self.calls, self.flushed, self.stopped = [], [], 0
         self.data = tmp_path / "member"
         self.bootstrap = tmp_path / "bootstrap-kubelet.conf"
-        self.kubeconfig = tmp_path / "kubelet.conf"
         for name, value in {
             "ETCD_DATA": self.data,
             "BOOTSTRAP_KUBECONFIG": self.bootstrap,
-            "KUBELET_KUBECONFIG": self.kubeconfig,
             "_runs": lambda: self.runs_,
-            "_uploaded": lambda: self.runs_ and "upload-config/kubeadm" in self.objects,
         }.items():
             monkeypatch.setattr(initialise, name, value)
         monkeypatch.setattr(remains, "examine", lambda: self.states)
         monkeypatch.setattr(remains, "remove_torn", self.remove_torn)
         monkeypatch.setattr(remains, "remove_derived", self.remove_derived)
-        monkeypatch.setattr(remains, "remove", self.remove)
-        monkeypatch.setattr(initialise.static_pods, "stop", lambda: None)
+        monkeypatch.setattr(initialise.static_pods, "stop", self.stop)
         monkeypatch.setattr(initialise.kubernetes_files, "is_final", lambda _: self.final)
         monkeypatch.setattr(initialise.durable, "flush", self.flushed.append)
         monkeypatch.setattr(initialise.kubeadm_unit, "refuse_if_running", lambda: None)
@@ -50,7 +50,7 @@ class Server:
         )
         monkeypatch.setattr(initialise.init_objects, "phases_there", lambda _: self.objects)
         monkeypatch.setattr(initialise.init_objects, "is_marked", lambda *_: self.marked)
-        monkeypatch.setattr(initialise.Api, "local", lambda: None)
+        monkeypatch.setattr(initialise.Api, "local", lambda: SimpleNamespace(get=lambda _: {"items": []}))
 
     def remove_torn(self):
         self.states = {
@@ -58,11 +58,11 @@ class Server:
         }
 
     def remove_derived(self):
-        kept = (*remains.CA_PIECES, *remains.MANIFEST_PIECES, initialise.CREDENTIALS)
-        self.remove(*(name for name in self.states if name not in kept))
+        kept = (*remains.CA_PIECES, *remains.MANIFEST_PIECES)
+        self.states.update({name: State.ABSENT for name in self.states if name not in kept})
 
-    def remove(self, *names):
-        self.states.update(dict.fromkeys(names, State.ABSENT))
+    def stop(self):
+        self.stopped += 1
 
     def kubeadm(self, words, documents, timeout):
         assert "--skip-token-print" in words
@@ -82,8 +82,8 @@ def server(monkeypatch, tmp_path):
     return Server(monkeypatch, tmp_path)
 
 
-def init():
-    return initialise.initialise(Spec, "cp-1", "10.0.0.1", 60)
+def init(*, anew=False):
+    return initialise.initialise(Spec, "cp-1", "10.0.0.1", 60, anew=anew)
 
 
 def test_a_bare_server_gets_its_files_then_all_the_rest(server):
@@ -119,33 +119,32 @@ def test_torn_files_are_made_anew(server):
     assert server.calls[0] == ["certs/apiserver"]
 
 
-def test_until_it_is_final_all_but_the_authorities_and_the_data_follow_the_spec(server):
+def test_anew_all_but_the_authorities_and_the_data_follow_the_spec(server):
     server.with_data()
-    server.kubeconfig.touch()
-    server.states, server.runs_ = dict(WHOLE), True
-    init()
-    assert set(server.calls[0]) == set(init_phases.FILES) - {*remains.CA_PIECES, initialise.CREDENTIALS}
-    assert server.calls[1] == [
-        initialise.CREDENTIALS
-    ]  # the last: by the old one it is known how far this came
-    assert set(server.calls[2]) == {*init_phases.START, *init_phases.OBJECTS, init_phases.FINALIZE}
-
-
-def test_what_the_api_tells_that_it_has_is_not_made_anew(server):
-    server.with_data()
-    server.kubeconfig.touch()
     server.states, server.objects, server.runs_ = dict(WHOLE), {"upload-config/kubeadm"}, True
-    init()
-    assert set(server.calls[0]) == {*init_phases.OBJECTS, init_phases.FINALIZE} - {"upload-config/kubeadm"}
+    init(anew=True)
+    assert set(server.calls[0]) == set(init_phases.FILES) - set(remains.CA_PIECES)
+    assert set(server.calls[1]) == {*init_phases.START, *init_phases.OBJECTS, init_phases.FINALIZE}
+    assert server.stopped == 1
 
 
-def test_a_lost_kubelet_conf_is_no_new_beginning(server):
-    """Others may have joined: what is whole stays, whatever the spec says by now."""
+def test_nothing_is_made_anew_under_a_node_that_joined_meanwhile(server, monkeypatch):
     server.with_data()
-    server.states, server.objects, server.marked = dict(WHOLE), set(init_phases.OBJECTS), True
-    server.states[initialise.CREDENTIALS] = State.ABSENT
-    init()
-    assert server.calls == [[initialise.CREDENTIALS], list(init_phases.START), [init_phases.FINALIZE]]
+    server.states = dict(WHOLE)
+    nodes = {"items": [{"metadata": {"name": name}} for name in ("cp-1", "w-1")]}
+    monkeypatch.setattr(initialise.Api, "local", lambda: SimpleNamespace(get=lambda _: nodes))
+    with pytest.raises(HostError, match="w-1 joined this cluster meanwhile"):
+        init(anew=True)
+    assert (server.calls, server.stopped) == ([], 0)
+
+
+def test_what_etcd_keeps_cannot_be_made_anew(server, monkeypatch):
+    server.with_data()
+    server.states = dict(WHOLE)
+    monkeypatch.setattr(initialise.static_pods, "differences", lambda wanted: list(wanted)[:1])
+    with pytest.raises(HostError, match="another kube-apiserver --service-cluster-ip-range"):
+        init(anew=True)
+    assert (server.calls, server.stopped) == ([], 0)
 
 
 def test_what_the_api_has_not_is_added_after_the_start(server):

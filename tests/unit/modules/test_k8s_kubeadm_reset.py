@@ -1,5 +1,7 @@
 """A reset wipes no etcd data that counts, and of the kernel's rules only those of the cluster."""
 
+from pathlib import Path
+
 import pytest
 
 from k8s_lifecycle.cluster.etcd import EtcdError, Member, Membership
@@ -104,29 +106,31 @@ def test_directories_are_emptied_and_stay(tmp_path, monkeypatch):
 
 @pytest.fixture
 def endpoint_files(tmp_path, monkeypatch):
-    files = tmp_path / "haproxy.cfg", tmp_path / "keepalived.conf"
-    monkeypatch.setattr(endpoint, "FILES", tuple(map(str, files)))
-    return files
+    files = {
+        str(tmp_path / name): service for name, service in (("k.conf", "keepalived"), ("h.cfg", "haproxy"))
+    }
+    monkeypatch.setattr(endpoint, "SERVICES", files)
+    return [Path(path) for path in files]
 
 
 def test_its_part_of_the_endpoint_ends(endpoint_files, monkeypatch):
-    _, keepalived = endpoint_files
-    keepalived.write_text(
-        "# Managed by Salt (k8s.endpoint): cluster dc1-prod, 10.0.0.9\nvrrp_instance k8s {}\n"
-    )
     stopped = []
     monkeypatch.setattr(
-        endpoint.services, "stop", lambda *names: stopped.append([*names, keepalived.exists()])
+        endpoint.services,
+        "stop",
+        lambda name: stopped.append((name, [path.exists() for path in endpoint_files])),
     )
-    assert endpoint.remove() == [str(keepalived)]
-    assert stopped == [["keepalived", "haproxy", True]]  # cut off here, the next one finds the file
-    assert not keepalived.exists()
+    for path in endpoint_files:
+        path.write_text("# Managed by Salt (k8s.endpoint): cluster dc1-prod, 10.0.0.9\n")
+    assert endpoint.remove() == list(map(str, endpoint_files))
+    # Cut off here or there, the next one finds the file of what it has to stop.
+    assert stopped == [("keepalived", [True, True]), ("haproxy", [False, True])]
     assert endpoint.remove() == []
 
 
 def test_a_sites_own_haproxy_is_left_alone(endpoint_files, monkeypatch):
-    haproxy, _ = endpoint_files
-    haproxy.write_text("global\n")
+    for path in endpoint_files:
+        path.write_bytes("# für uns\nglobal\n".encode("latin-1"))
     monkeypatch.setattr(endpoint.services, "stop", pytest.fail)
     assert endpoint.remove() == []
-    assert haproxy.exists()
+    assert all(path.exists() for path in endpoint_files)

@@ -3,8 +3,10 @@
 import os
 
 import pytest
+import yaml
 
 from k8s_lifecycle.server import remains, static_pods
+from k8s_lifecycle.server.kubeadm_unit import KubeadmError
 
 
 @pytest.fixture
@@ -43,3 +45,22 @@ def test_a_worker_has_none(pods):
     for manifest in (remains.ROOT / "manifests").iterdir():
         manifest.unlink()
     assert static_pods.last_words() == ""
+
+
+def test_only_who_waits_for_them_hears_of_them(pods):
+    def failed(waited):
+        with pytest.raises(KubeadmError) as caught, static_pods.heard(waited=waited):
+            raise KubeadmError("kubeadm init failed")
+        return str(caught.value)
+
+    assert failed(waited=False) == "kubeadm init failed"
+    assert failed(waited=True).startswith("kubeadm init failed\nkube-apiserver is not healthy")
+
+
+def test_a_flag_with_another_value_is_told(pods):
+    command = ["kube-apiserver", "--service-cluster-ip-range=10.96.0.0/12"]
+    manifest = {"spec": {"containers": [{"command": command}]}}
+    (remains.ROOT / "manifests/kube-apiserver.yaml").write_text(yaml.safe_dump(manifest))
+    services = "kube-apiserver --service-cluster-ip-range"
+    assert static_pods.differences({services: "10.96.0.0/12", "etcd --data-dir": "/x"}) == []
+    assert static_pods.differences({services: "10.97.0.0/16"}) == [services]

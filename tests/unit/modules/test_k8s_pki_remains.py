@@ -109,7 +109,7 @@ def test_all_is_whole(root):
 def test_what_the_authorities_and_the_spec_make_again_can_go(root):
     remains.remove_derived(root, root)
     kept = {name for name, state in remains.examine(root, root).items() if state is State.WHOLE}
-    assert kept == {*remains.CA_PIECES, *remains.MANIFEST_PIECES, "kubeconfig/kubelet"}
+    assert kept == {*remains.CA_PIECES, *remains.MANIFEST_PIECES}
 
 
 PIECES = {

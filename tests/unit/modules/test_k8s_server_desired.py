@@ -300,7 +300,7 @@ class TestDrift:
             },
             files={
                 containerd.CONFIG: containerd.config(wanted, None),
-                **{path: f"# {endpoints.mark(wanted)}\n" for path in endpoint.FILES},
+                **{path: f"# {endpoints.mark(wanted)}\n" for path in endpoint.SERVICES},
             },
             kubelet={"maxPods": 110},
             images={"kube-apiserver": "mirror.example:5000/kubernetes/kube-apiserver:v1.37.2"},
@@ -332,7 +332,7 @@ class TestDrift:
 
     def test_files(self):
         moved = {**SPEC["control_plane"], "endpoint": {**SPEC["control_plane"]["endpoint"], "port": 9443}}
-        assert len(self.drift(control_plane=moved)) == len(endpoint.FILES)
+        assert len(self.drift(control_plane=moved)) == len(endpoint.SERVICES)
         assert self.drift(containerd={"debug": {"level": "debug"}}) == [
             f"{containerd.CONFIG} is not what the spec asks for"
         ]

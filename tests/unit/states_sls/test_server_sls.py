@@ -122,6 +122,14 @@ def test_a_highstate_leaves_the_endpoint_to_the_runner(compiled):
     assert "k8s-haproxy" not in compiled(role="control-plane", pool=None)
 
 
+def test_an_init_that_is_made_anew_is_converged_like_a_bare_server(compiled, monkeypatch):
+    monkeypatch.setattr(kubernetes_files, "look", lambda: kubernetes_files_of(bare=False))
+    states = compiled(role="control-plane", pool=None, addresses=ADDRESSES, anew=True)
+    assert {"k8s-packages", "k8s-containerd", "k8s-haproxy", "k8s-keepalived"} <= set(states)
+    assert "k8s-drift" not in states
+    assert [state["anew"] for state in states.values() if state["fun"] == "bare"] == [True, True]
+
+
 @pytest.mark.parametrize(("role", "pool"), [("control-plane", None), ("worker", "general")])
 def test_a_node_keeps_its_packages_services_and_endpoint(compiled, monkeypatch, role, pool):
     monkeypatch.setattr(kubernetes_files, "look", lambda: kubernetes_files_of(bare=False))

@@ -16,18 +16,24 @@ if TYPE_CHECKING:
 
 
 def init(
-    world: World, here: Server, fence: int, cluster: str, spec: dict[str, Any], timeout: float = 540
+    world: World,
+    here: Server,
+    fence: int,
+    cluster: str,
+    spec: dict[str, Any],
+    anew: bool = False,
+    timeout: float = 540,
 ) -> Steps:
     """Begin init, or finish one that was cut off."""
     yield world.seconds(0.3)
     fencing.admit(world, here, fence)
-    if here.disk.etcd_member is None or (
-        here.disk.kubelet_conf and not here.disk.final and not _uploaded(world, here)
-    ):
-        yield from _complete_files(world, here, timeout, joined=False, anew=True)
+    new = here.disk.etcd_member is None
+    if anew:
+        yield from _take_down(world, here)
+    changed = yield from _complete_files(world, here, timeout, joined=False, anew=anew)
+    if new or anew:
         yield from _run(world, here, "init", _start_and_upload(world, here, INIT_PHASES), timeout)
     else:
-        changed = yield from _complete_files(world, here, timeout, joined=False)
         if changed or world.serving(here) is None:
             yield from _run(world, here, "init", kubeadm.start_control_plane(world, here), timeout)
         left = _objects_left(world.api(here), here)
@@ -170,27 +176,34 @@ def _leftovers(here: Server) -> list[str]:
 def _complete_files(world: World, here: Server, timeout: float, *, joined: bool, anew: bool = False) -> Steps:
     """Make the files that are missing or torn, and put them on disk; return whether any was.
 
-    anew: those that the spec has a say in are made again.
+    anew: the manifests are written in any case.
     """
-    _refuse_if_running(here)
-    disk = here.disk
-    if disk.ca in (None, UNREADABLE) and (joined or disk.etcd_member is not None):
-        raise SimulatedError("this server holds etcd data, but not the whole CA")
-    missing = _missing_files(here)
-    if anew:
-        here.stop_kubelet(world.now)
-        here.pods.clear()
-        disk.certificates = disk.admin_conf = False
-        missing |= {"certificates", "admin_conf", "etcd", *STATIC_PODS}
+    _refuse_busy_or_orphaned(here, joined=joined)
+    missing = _missing_files(here) | ({"etcd", *STATIC_PODS} if anew else set())
     if missing:
         kind = "existing" if joined else "new"
         yield from _run(world, here, "init", kubeadm.write_files(world, here, missing, kind), timeout)
-    if anew and "kubelet_conf" not in missing:
-        disk.kubelet_conf = False
-        yield from _run(world, here, "init", kubeadm.write_files(world, here, {"kubelet_conf"}), timeout)
-    if missing:
         here.flush()
     return bool(missing)
+
+
+def _refuse_busy_or_orphaned(here: Server, *, joined: bool) -> None:
+    _refuse_if_running(here)
+    if here.disk.ca in (None, UNREADABLE) and (joined or here.disk.etcd_member is not None):
+        raise SimulatedError("this server holds etcd data, but not the whole CA")
+
+
+def _take_down(world: World, here: Server) -> Steps:
+    """Stop what runs by an older spec, and remove what the CA and the spec make again."""
+    _refuse_busy_or_orphaned(here, joined=False)
+    objects = world.serving(here)
+    if objects is not None and objects.nodes.keys() - {here.id}:
+        raise SimulatedError("others joined this cluster meanwhile")
+    here.stop_kubelet(world.now)
+    here.pods.clear()
+    yield world.seconds(2)
+    disk = here.disk
+    disk.certificates = disk.admin_conf = disk.kubelet_conf = disk.kubelet_conf_final = False
 
 
 def _missing_files(here: Server) -> set[str]:
@@ -205,11 +218,6 @@ def _missing_files(here: Server) -> set[str]:
     if not there["ca"]:
         return set(there)
     return {piece for piece, whole in there.items() if not whole or piece in disk.torn}
-
-
-def _uploaded(world: World, here: Server) -> bool:
-    objects = world.serving(here)
-    return objects is not None and "kubeadm_config" in objects.phases
 
 
 def _start_and_upload(world: World, here: Server, phases: tuple[str, ...]) -> Steps:

@@ -167,11 +167,16 @@ def preflight(
 
 
 def apply(world: World, here: Server, mods: str, pillar: dict[str, Any], queue: bool) -> Steps:
-    """Install the packages and lay out the endpoint. On a member nothing else that runs may change."""
+    """Install the packages and lay out the endpoint: as k8s.server does, on a bare server only."""
     fencing.admit(world, here, pillar["k8s"]["fence"])
     yield world.seconds(15)
-    if pillar["k8s"]["role"] == "control-plane":
-        here.disk.endpoint = pillar["k8s"]["addresses"]
+    disk = here.disk
+    bare = not (disk.ca or disk.kubelet_conf or disk.kubelet_config or disk.manifests or disk.etcd_member)
+    if bare or pillar["k8s"]["anew"] or mods == "k8s.endpoint":
+        carries = pillar["k8s"]["role"] == "control-plane"
+        disk.endpoint = pillar["k8s"]["addresses"] if carries else None
+        if carries:
+            world.tell("carries", server=here.id)
     if mods == "k8s.endpoint":
         return {}
     version = pillar["k8s"]["spec"]["kubernetes"]["version"]
