@@ -39,9 +39,9 @@ include:
   - k8s.serving_certificates
 {%- endif %}
   - k8s.clock
-{%- if k8s['role'] != 'control-plane' and bare %}
+{%- if bare and not salt['k8s_server.desired'](k8s)['endpoint'] %}
 
-# It may have been a control plane.
+# It may have been a control plane, or the spec have had a managed endpoint.
 k8s-endpoint-absent:
   k8s_server.endpoint_absent
 {%- endif %}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k8s_lifecycle.action import lock
@@ -116,7 +116,9 @@ def _act(run: Run, operation: Operation, report: Report) -> Task:
         report.steps += done
         if any(result.failure for result in done):
             return
-        report.plan = yield from _plan(run, operation)
+        # What was told before a step was done is not seen any more after it.
+        before, report.plan = report.plan.notes, (yield from _plan(run, operation))
+        report.plan = replace(report.plan, notes=tuple(dict.fromkeys((*before, *report.plan.notes))))
     report.failure = f"still not converged after {ROUNDS} rounds; the steps left are in `k8s.plan`"
 
 

@@ -14,6 +14,11 @@ from k8s_lifecycle.model import endpoint
 from k8s_lifecycle.model.facts import Endpoint, Facts, Server
 from k8s_lifecycle.model.spec import Spec
 
+# In this order. A member of etcd that is left behind would keep the next control plane waiting.
+END = (
+    "to let it go, `salt {0} state.single k8s_server.endpoint_absent endpoint`, remove its etcd member if it "
+    "has one, then its node"
+)
 # Reinstalled: they carried the endpoint before, so that also those who do not answer know them.
 CAME_BACK = (Condition.REINSTALLED, Condition.REINSTALLED_VOTER)
 
@@ -69,11 +74,14 @@ def unannounced(spec: Spec, facts: Facts) -> dict[str, str]:
     silent, left = _silent(spec, facts), leaving(spec, facts)
     if not (silent or left) or not endpoint.is_managed(spec, "control-plane"):
         return {}
-    why = [f"{name} carries the endpoint, must be told of it first, and does not answer" for name in silent]
-    why += [f"{name} carries the endpoint, must be told of it first, and is not in the spec" for name in left]
-    remedy = "bring its minion back" if silent else "name it in control_plane.servers, or delete its node"
+    first = "carries the endpoint, must be told of it first"
+    why = [f"{name} {first}, and does not answer — bring its minion back" for name in silent]
+    why += [
+        f"{name} {first}, and is not in the spec — name it there again, or {END.format(name)}"
+        for name in left
+    ]
     return {
-        name: f"{'; '.join(why)} — {remedy}, then run again"
+        name: f"{'; '.join(why)}; then run again"
         for name, found in conditions(spec, facts, list(spec.control_plane.servers)).items()
         if name in facts.servers
         and not facts.servers[name].endpoint

@@ -52,6 +52,9 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
         for server in assignments
         if server not in kept_out and server not in must_wait and (only is None or server in only)
     }
+    if facts.cluster is None and lead not in todo:
+        why = (kept_out | must_wait)[lead]
+        return Plan(spec.name, "provision", refusals=(f"no init: {lead}: {why}",))
     blocked = _blocked(spec, facts, todo)
     if only is None:
         blocked |= must_wait
@@ -150,7 +153,7 @@ def _refusals_without_cluster(
     silent = [server for server in control_planes if state[server] is Condition.SILENT]
     refusals = [
         f"{server} did not answer, and no API server was found: it may hold the cluster, so there is no "
-        f"init — bring its minion back, or take it out of control_plane.servers"
+        f"init — bring its minion back, or see that it is off and take it out of control_plane.servers"
         for server in silent
         if server not in facts.failed
     ]
@@ -448,18 +451,15 @@ def _leftover_admissions(facts: Facts, lead: str) -> Wave:
 
 def _notes(spec: Spec, facts: Facts) -> tuple[str, ...]:
     view = facts.cluster
-    if view is None:
-        return ()
     notes = [
-        f"{name} carries the endpoint, though control_plane.servers does not name it: it stays in until its "
-        f"node is deleted; before that: `salt {name} state.single k8s_server.endpoint_absent endpoint`"
+        f"{name} carries the endpoint, and control_plane.servers does not name it: {peers.END.format(name)}"
         for name in peers.leaving(spec, facts)
     ]
     notes += [
         f"{name} is dropped from the endpoint: see that it is off, or that its keepalived has ended"
         for name in peers.dropped(spec, facts)
     ]
-    if view.version != spec.kubernetes.version:
+    if view and view.version != spec.kubernetes.version:
         notes.append(
             f"the cluster runs {view.version}, the spec asks for {spec.kubernetes.version}: "
             "provision never upgrades"

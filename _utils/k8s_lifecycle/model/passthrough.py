@@ -46,7 +46,10 @@ CLUSTER = Document(
         "etcd.local.dataDir": "remove it: etcd's data is looked after in /var/lib/etcd",
         "apiServer.extraArgs.kubelet-certificate-authority": "remove it: kubelets have to prove who they are",
         "apiServer.extraArgs.advertise-address": "remove it: it is the server's own address",
+        "apiServer.extraArgs.service-cluster-ip-range": "write networks.services",
         "apiServer.extraArgs.secure-port": "remove it: the API server is on 6443",
+        "controllerManager.extraArgs.cluster-cidr": "write networks.pods",
+        "controllerManager.extraArgs.service-cluster-ip-range": "write networks.services",
         "controllerManager.extraArgs.node-cidr-mask-size": "write networks.node_prefix",
     },
     frozenset(

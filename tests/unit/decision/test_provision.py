@@ -278,6 +278,23 @@ class TestEndpointOfMembers:
         assert "dc1-cp-2 carries the endpoint, must be told of it first" in found.blocked["dc1-cp-3"]
         assert "dc1-cp-3" not in {step.server for step in found.steps}
 
+    def test_no_cluster_begins_on_a_server_that_must_wait(self):
+        """Another one was prepared before: it would carry the address besides."""
+        wanted = spec(control_plane={**THREE, "servers": ["dc1-cp-2"]}, spares=["dc1-cp-1"])
+        answers = {name: bare(addresses=[ADDRESSES[name]]) for name in ("dc1-cp-1", "dc1-cp-2")}
+        answers["dc1-cp-1"] |= {"endpoint": carries(wanted, "dc1-cp-1")}
+        places = {"dc1-cp-2": CONTROL_PLANE, "dc1-cp-1": specs.Assignment("dc1-prod", "spare", None)}
+        found = planned(wanted, answers, places)
+        assert not found.steps
+        assert "`salt dc1-cp-1 state.single k8s_server.endpoint_absent endpoint`" in found.refusals[0]
+
+    def test_who_is_dropped_before_there_is_a_cluster_is_told(self):
+        wanted = spec(control_plane={**THREE, "servers": ["dc1-cp-1"]})
+        answers = {
+            "dc1-cp-1": bare(addresses=["10.11.0.11"], endpoint=carries(wanted, "dc1-cp-1", "dc1-cp-3"))
+        }
+        assert any("dc1-cp-3 is dropped" in note for note in planned(wanted, answers).notes)
+
     def test_one_whose_node_is_held_is_told_all_the_same(self):
         wanted = spec(control_plane=THREE)
         answers = self.answers(wanted, *ADDRESSES)

@@ -122,6 +122,12 @@ def test_a_highstate_leaves_the_endpoint_to_the_runner(compiled):
     assert "k8s-haproxy" not in compiled(role="control-plane", pool=None)
 
 
+def test_a_control_plane_whose_endpoint_is_external_by_now_ends_its_own(compiled, monkeypatch):
+    external = {"kind": "external", "host": "api.example"}
+    monkeypatch.setitem(SPEC["control_plane"], "endpoint", external)
+    assert "k8s-endpoint-absent" in compiled(role="control-plane", pool=None, addresses=ADDRESSES)
+
+
 def test_an_init_that_is_made_anew_is_converged_like_a_bare_server(compiled, monkeypatch):
     monkeypatch.setattr(kubernetes_files, "look", lambda: kubernetes_files_of(bare=False))
     states = compiled(role="control-plane", pool=None, addresses=ADDRESSES, anew=True)
