@@ -116,9 +116,9 @@ def _act(run: Run, operation: Operation, report: Report) -> Task:
         report.steps += done
         if any(result.failure for result in done):
             return
-        # What was told before a step was done is not seen any more after it.
-        before, report.plan = report.plan.notes, (yield from _plan(run, operation))
-        report.plan = replace(report.plan, notes=tuple(dict.fromkeys((*before, *report.plan.notes))))
+        told = report.plan.notes  # what it told of before a step was done is not seen any more after it
+        plan = yield from _plan(run, operation)
+        report.plan = replace(plan, notes=tuple(dict.fromkeys((*told, *plan.notes))))
     report.failure = f"still not converged after {ROUNDS} rounds; the steps left are in `k8s.plan`"
 
 

@@ -55,15 +55,16 @@ def begins(spec: Spec, facts: Facts, server: Server) -> bool:
     It has not come to kubeadm's phase kubelet-finalize, which a join follows; every other server of the
     cluster is seen to be bare; and an API that answers knows no other node.
     """
-    others = (other for other in facts.servers.values() if other is not server)
-    alone = not facts.missing and not facts.failed and all(other.bare for other in others)
+    if server.bare or server.kubelet_conf_final or not_seen_bare(facts, server.id):
+        return False
     nodes = facts.cluster.nodes if facts.cluster else {}
-    return (
-        not server.bare
-        and not server.kubelet_conf_final
-        and alone
-        and not (nodes.keys() - {spec.node_name(server.id)})
-    )
+    return not (nodes.keys() - {spec.node_name(server.id)})
+
+
+def not_seen_bare(facts: Facts, server: str) -> list[str]:
+    """Return who may have joined what this server holds: all others that are not seen to be bare."""
+    living = (name for name, other in facts.servers.items() if name != server and not other.bare)
+    return sorted({*living, *facts.missing, *facts.failed})
 
 
 def _without_api(spec: Spec, facts: Facts, server: Server) -> Condition:
@@ -93,8 +94,8 @@ def _control_plane(spec: Spec, view: View, server: Server) -> Condition:
     if view.members is not None and len(view.members) == 1 and missing_phases(spec, view):
         return Condition.HALF_INITIALISED
     node = view.nodes.get(spec.node_name(server.id))
-    marked = node is not None and node.is_control_plane
-    complete = server.manifests >= CONTROL_PLANE_MANIFESTS and marked and _came_up(server, node)
+    labelled = node is not None and "node-role.kubernetes.io/control-plane" in node.labels
+    complete = server.manifests >= CONTROL_PLANE_MANIFESTS and labelled and _came_up(server, node)
     return Condition.MEMBER if complete else Condition.UNFINISHED_VOTER
 
 

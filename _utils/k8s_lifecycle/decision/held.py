@@ -11,7 +11,7 @@ from k8s_lifecycle.model.spec import Spec
 
 # Steps for the cluster as a whole, which have the name of a control plane only because each step has one. And
 # who is not told of a new control plane would carry the virtual address besides it; that disturbs no pod.
-CLUSTER_WIDE = frozenset({"network_addon", "restrict_bootstrap", "spread_dns", "revoke", "update_endpoint"})
+DESPITE_A_HOLD = frozenset({"network_addon", "restrict_bootstrap", "spread_dns", "revoke", "update_endpoint"})
 
 
 def leave_held(plan: Plan, spec: Spec, facts: Facts) -> Plan:
@@ -26,7 +26,7 @@ def leave_held(plan: Plan, spec: Spec, facts: Facts) -> Plan:
         if (node := nodes.get(spec.node_name(step.server)))
         and node.hold
         and (node.unschedulable or node.hold.run)
-        and step.verb not in CLUSTER_WIDE
+        and step.verb not in DESPITE_A_HOLD
     }
     if not held:
         return plan
@@ -35,5 +35,5 @@ def leave_held(plan: Plan, spec: Spec, facts: Facts) -> Plan:
 
 
 def _without(wave: Wave, servers: Collection[str]) -> Wave:
-    steps = (step for step in wave.steps if step.server not in servers or step.verb in CLUSTER_WIDE)
+    steps = (step for step in wave.steps if step.server not in servers or step.verb in DESPITE_A_HOLD)
     return replace(wave, steps=tuple(steps))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from k8s_lifecycle.decision.condition import Condition, conditions
+from k8s_lifecycle.decision.condition import Condition
 from k8s_lifecycle.decision.plan import Step, Wave
 from k8s_lifecycle.model import endpoint
 from k8s_lifecycle.model.facts import Endpoint, Facts, Server
@@ -25,7 +25,7 @@ CAME_BACK = (Condition.REINSTALLED, Condition.REINSTALLED_VOTER)
 
 def peers(spec: Spec, facts: Facts) -> dict[str, str]:
     """Return the address of each server that may carry the endpoint: its own word, else what others know."""
-    known = {name: address for have in _endpoints(facts) for name, address in have.peers.items()}
+    known = _known(facts)
     told = {name: server.addresses[0] for name, server in facts.servers.items() if server.addresses}
     names = (*spec.control_plane.servers, *leaving(spec, facts))
     return {name: address for name in names if (address := told.get(name, known.get(name)))}
@@ -66,7 +66,7 @@ def updates(spec: Spec, facts: Facts, state: Mapping[str, Condition]) -> Wave:
     return Wave("endpoint, one by one", tuple(steps) if managed else ())
 
 
-def unannounced(spec: Spec, facts: Facts) -> dict[str, str]:
+def unannounced(spec: Spec, facts: Facts, state: Mapping[str, Condition]) -> dict[str, str]:
     """Return which new servers must wait, since one that carries the endpoint cannot be told, and why.
 
     One that carries it already was announced to all others before.
@@ -82,11 +82,11 @@ def unannounced(spec: Spec, facts: Facts) -> dict[str, str]:
     ]
     return {
         name: f"{'; '.join(why)}; then run again"
-        for name, found in conditions(spec, facts, list(spec.control_plane.servers)).items()
+        for name in spec.control_plane.servers
         if name in facts.servers
         and not facts.servers[name].endpoint
-        and found not in (Condition.MEMBER, Condition.UNFINISHED_VOTER)
-        and not (found in CAME_BACK and _is_known(facts, name))
+        and state[name] not in (Condition.MEMBER, Condition.UNFINISHED_VOTER)
+        and not (state[name] in CAME_BACK and _is_known(facts, name))
     }
 
 
@@ -94,14 +94,18 @@ def _endpoints(facts: Facts) -> list[Endpoint]:
     return [server.endpoint for server in facts.servers.values() if server.endpoint]
 
 
+def _known(facts: Facts) -> dict[str, str]:
+    """Return the addresses of all that those who carry the endpoint know, by server."""
+    return {name: address for have in _endpoints(facts) for name, address in have.peers.items()}
+
+
 def _unnamed(spec: Spec, facts: Facts) -> list[str]:
-    known = {name for have in _endpoints(facts) for name in have.peers}
-    return sorted(known.difference(spec.control_plane.servers))
+    return sorted(_known(facts).keys() - set(spec.control_plane.servers))
 
 
 def _silent(spec: Spec, facts: Facts) -> list[str]:
     nodes = facts.cluster.nodes if facts.cluster else {}
-    known = {name for have in _endpoints(facts) for name in have.peers}
+    known = _known(facts)
     return [
         name
         for name in spec.control_plane.servers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from k8s_lifecycle.decision import peers, placement
-from k8s_lifecycle.decision.condition import Condition, begins, conditions, missing_phases
+from k8s_lifecycle.decision.condition import Condition, begins, conditions, missing_phases, not_seen_bare
 from k8s_lifecycle.decision.held import leave_held
 from k8s_lifecycle.decision.plan import Plan, Step, Wave, waves
 from k8s_lifecycle.model import addon, kubeadm_config
@@ -35,7 +35,8 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     changed (a join that a server asked for): the cluster itself must be there already; None: all of them.
     """
     state = conditions(spec, facts, list(assignments))
-    refusals = _refusals(spec, facts, assignments, state)
+    again = _begins_again(spec, facts, state)
+    refusals = _refusals(spec, facts, assignments, state, again)
     if refusals:
         return Plan(spec.name, "provision", refusals=refusals)
     waiting = _waits(spec, facts, state, everything=only is None)
@@ -45,8 +46,7 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     if only is not None and state[lead] is not Condition.MEMBER:
         return Plan(spec.name, "provision", refusals=(_no_cluster_yet(spec),))
     kept_out = _kept_out(spec, facts, assignments, state)
-    must_wait = peers.unannounced(spec, facts)
-    again = _begins_again(spec, facts, state)
+    must_wait = peers.unannounced(spec, facts, state)
     todo = {
         server: state[server]
         for server in assignments
@@ -88,7 +88,9 @@ def plan(spec: Spec, facts: Facts, assignments: Assignments, only: Collection[st
     return leave_held(found, spec, facts)
 
 
-def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditions) -> tuple[str, ...]:
+def _refusals(
+    spec: Spec, facts: Facts, assignments: Assignments, state: Conditions, again: str
+) -> tuple[str, ...]:
     control_planes = spec.control_plane.servers
     refusals = [
         f"{server}: reading its facts failed: {error} — mend that, then run again"
@@ -110,7 +112,7 @@ def _refusals(spec: Spec, facts: Facts, assignments: Assignments, state: Conditi
         )
     elif lost := _lost_data(facts.cluster, facts, assignments):
         refusals.append(lost)
-    elif not _begins_again(spec, facts, state):
+    elif not again:
         refusals += drift(spec, facts)
     return tuple(refusals)
 
@@ -216,9 +218,7 @@ def _unsure(facts: Facts, name: str) -> str:
     """Return who keeps an init that is not final from being made anew, as words for a reason."""
     if facts.servers[name].kubelet_conf_final:
         return ""
-    others = [other for other, server in facts.servers.items() if other != name and not server.bare]
-    unsure = ", ".join(sorted({*others, *facts.missing, *facts.failed}))
-    return f"; its init is not made anew, since {unsure} may have joined"
+    return f"; its init is not made anew, since {', '.join(not_seen_bare(facts, name))} may have joined"
 
 
 def _lead(spec: Spec, state: Conditions) -> str:

@@ -44,14 +44,9 @@ def mark(spec: Spec) -> str:
     )
 
 
-def is_marked(text: str) -> bool:
-    """Whether a file of the endpoint was made by us; a site may have a haproxy or keepalived of its own."""
-    return _MARKED.search(text) is not None
-
-
-def read(haproxy: str) -> Mapping[str, Any] | None:
-    """Return what a haproxy.cfg was made for: `mark`, `peers` (addresses by server); None if not by us."""
-    made_for = _MARKED.search(haproxy)
+def read(text: str) -> Mapping[str, Any] | None:
+    """Return what a file was made for: `mark`, of haproxy.cfg `peers` by server, too; None if not by us."""
+    made_for = _MARKED.search(text)
     if made_for is None:
         return None
-    return {"mark": made_for[1], "peers": dict(_BACKEND.findall(haproxy))}
+    return {"mark": made_for[1], "peers": dict(_BACKEND.findall(text))}

@@ -65,11 +65,6 @@ class Node:
     addresses: tuple[str, ...] = ()
 
     @property
-    def is_control_plane(self) -> bool:
-        """Whether it bears the label that kubeadm gives a control plane."""
-        return "node-role.kubernetes.io/control-plane" in self.labels
-
-    @property
     def starts_up(self) -> bool:
         """Whether it is still closed for pods, since its smoke check has not passed."""
         return any(taint["key"] == STARTUP_TAINT for taint in self.taints)

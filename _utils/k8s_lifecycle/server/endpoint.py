@@ -26,7 +26,7 @@ def look(haproxy: Path = Path(HAPROXY)) -> Mapping[str, Any] | None:
 def ours() -> list[str]:
     """Return which of its files are here and were made by us."""
     found = [path for path in SERVICES if Path(path).exists()]
-    return [path for path in found if endpoint.is_marked(Path(path).read_text(errors="replace"))]
+    return [path for path in found if endpoint.read(Path(path).read_text(errors="replace"))]
 
 
 def remove() -> list[str]:

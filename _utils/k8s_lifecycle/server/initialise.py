@@ -1,9 +1,9 @@
 """Make a control plane server whole: begin `kubeadm init`, or finish an init or a join that was cut off.
 
 Every phase of kubeadm keeps what is whole, so that finishing is: see what is there, remove what is torn, run
-the phases whose work is missing. Of an init whose configuration is not in the API yet only the CA and etcd's
-data are kept. The files come first and are put on disk before the kubelet starts
-anything: after that a power cut cannot leave an etcd with data under a CA that is lost.
+the phases whose work is missing. Of an init that is made anew only the CA and etcd's data are kept. The files
+come first and are put on disk before the kubelet starts anything: after that a power cut cannot leave an etcd
+with data under a CA that is lost.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def initialise(spec: Spec, server: str, address: str, timeout: float, *, anew: b
     """
     done, kubeadm = _runner(spec, server, address, timeout)
     new = not ETCD_DATA.exists()
+    _refuse_busy_or_orphaned(joined=False)
     if anew:
         _take_down(spec, server, address)
     changed = _complete_files(kubeadm, joined=False, anew=anew)
@@ -68,6 +69,7 @@ def finish_join(spec: Spec, server: str, address: str, timeout: float) -> list[s
     server has the CA, so that the kubelet's credentials are made here.
     """
     _refuse_unless_counted_on()
+    _refuse_busy_or_orphaned(joined=True)
     done, kubeadm = _runner(spec, server, address, timeout)
     changed = _complete_files(kubeadm, joined=True)
     BOOTSTRAP_KUBECONFIG.unlink(
@@ -125,7 +127,6 @@ def _complete_files(kubeadm: Phases, *, joined: bool, anew: bool = False) -> boo
 
     anew: the manifests are written in any case.
     """
-    _refuse_busy_or_orphaned(joined=joined)
     remains.remove_torn()
     left = init_phases.files_left(remains.examine(), joined=joined, anew=anew)
     kubeadm(left)
@@ -152,7 +153,6 @@ def _take_down(spec: Spec, server: str, address: str) -> None:
 
     A kubelet that has heard of no API server ends no pod: what runs by an older manifest would stay.
     """
-    _refuse_busy_or_orphaned(joined=False)
     _refuse_other_nodes(spec.node_name(server))
     if ETCD_DATA.exists() and (kept := static_pods.differences(_kept_by_etcd(spec, address))):
         raise HostError(

@@ -105,8 +105,9 @@ def heard(*, waited: bool) -> Iterator[None]:
     try:
         yield
     except KubeadmError as error:
-        said = last_words() if waited else ""
-        raise (KubeadmError(f"{error}\n{said}") if said else error) from None
+        if waited and (said := last_words()):
+            raise KubeadmError(f"{error}\n{said}") from None
+        raise
 
 
 def last_words() -> str:

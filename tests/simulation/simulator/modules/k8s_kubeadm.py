@@ -28,6 +28,7 @@ def init(
     yield world.seconds(0.3)
     fencing.admit(world, here, fence)
     new = here.disk.etcd_member is None
+    _refuse_busy_or_orphaned(here, joined=False)
     if anew:
         yield from _take_down(world, here)
     changed = yield from _complete_files(world, here, timeout, joined=False, anew=anew)
@@ -53,7 +54,7 @@ def join(world: World, here: Server, fence: int, box: Box, timeout: float = 540)
     fencing.admit(world, here, fence)
     opened = k8s_admission.open_box(here, box, world.now)
     _refuse_if_running(here)
-    left = _leftovers(here)
+    left = leftovers(here)
     if left:
         raise SimulatedError(f"an earlier kubeadm left something here ({', '.join(left)}): reset this server")
     if opened.control_plane:
@@ -73,6 +74,7 @@ def finish_join(world: World, here: Server, fence: int, spec: dict[str, Any], ti
     fencing.admit(world, here, fence)
     if here.disk.etcd_member is None:
         raise SimulatedError("this server holds no etcd data, though etcd counts on it")
+    _refuse_busy_or_orphaned(here, joined=True)
     changed = yield from _complete_files(world, here, timeout, joined=True)
     here.disk.bootstrap_token = None
     if changed or world.serving(here) is None:
@@ -159,7 +161,8 @@ def _refuse_if_running(here: Server) -> None:
         raise SimulatedError(f"kubeadm {here.kubeadm.verb} is running since {here.kubeadm.since:.0f}: wait")
 
 
-def _leftovers(here: Server) -> list[str]:
+def leftovers(here: Server) -> list[str]:
+    """What makes a server a node, or part of one."""
     disk = here.disk
     left = {
         "ca": disk.ca,
@@ -178,7 +181,6 @@ def _complete_files(world: World, here: Server, timeout: float, *, joined: bool,
 
     anew: the manifests are written in any case.
     """
-    _refuse_busy_or_orphaned(here, joined=joined)
     missing = _missing_files(here) | ({"etcd", *STATIC_PODS} if anew else set())
     if missing:
         kind = "existing" if joined else "new"
@@ -195,7 +197,6 @@ def _refuse_busy_or_orphaned(here: Server, *, joined: bool) -> None:
 
 def _take_down(world: World, here: Server) -> Steps:
     """Stop what runs by an older spec, and remove what the CA and the spec make again."""
-    _refuse_busy_or_orphaned(here, joined=False)
     objects = world.serving(here)
     if objects is not None and objects.nodes.keys() - {here.id}:
         raise SimulatedError("others joined this cluster meanwhile")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from k8s_lifecycle.model import endpoint
 from simulator.clock import SimulatedError, Steps
 from simulator.modules import fencing
+from simulator.modules.k8s_kubeadm import leftovers
 
 if TYPE_CHECKING:
     from simulator.etcd import EtcdCluster
@@ -170,11 +171,9 @@ def apply(world: World, here: Server, mods: str, pillar: dict[str, Any], queue: 
     """Install the packages and lay out the endpoint: as k8s.server does, on a bare server only."""
     fencing.admit(world, here, pillar["k8s"]["fence"])
     yield world.seconds(15)
-    disk = here.disk
-    bare = not (disk.ca or disk.kubelet_conf or disk.kubelet_config or disk.manifests or disk.etcd_member)
-    if bare or pillar["k8s"]["anew"] or mods == "k8s.endpoint":
+    if not leftovers(here) or pillar["k8s"]["anew"] or mods == "k8s.endpoint":
         carries = pillar["k8s"]["role"] == "control-plane"
-        disk.endpoint = pillar["k8s"]["addresses"] if carries else None
+        here.disk.endpoint = pillar["k8s"]["addresses"] if carries else None
         if carries:
             world.tell("carries", server=here.id)
     if mods == "k8s.endpoint":
